@@ -48,6 +48,7 @@ ui: run-deps ## build the UI into clawdbox/web/static, if its sources changed
 
 .PHONY: test
 test: setup-dev test-deps ## run the tests (T="tests/store -x" chooses some)
+	@$(BIN)/python packaging/build_ui.py test
 	@$(PYTEST) $(T)
 
 .PHONY: test-long
@@ -62,7 +63,8 @@ test-deps: ## see that sshd and a Chromium are here; root on Debian and Ubuntu g
 check: tools ## formatting, lint, types and the floors of the house
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy
+	$(BIN)/mypy $(wildcard clawdbox tests bench)
+	cd packaging && ../$(BIN)/mypy --config-file ../pyproject.toml build_ui.py
 	$(BIN)/lint-imports
 	@$(BIN)/python packaging/build_ui.py check
 

@@ -126,9 +126,15 @@ def check() -> None:
         npm("run", "--silent", "check")
 
 
+def test() -> None:
+    if (UI / "package.json").is_file():
+        install()
+        npm("run", "--silent", "test")
+
+
 def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    {"build": build, "check": check}[sys.argv[1]]()
+    {"build": build, "check": check, "test": test}[sys.argv[1]]()
