@@ -1,0 +1,135 @@
+"""Which addresses each feature may dial, and how a host is written. Pure, except for the look at own addresses."""
+
+import ipaddress
+import re
+import socket
+
+from clawdbox.errors import Invalid
+
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_MAX_NAME = 253
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def canonical_host(text: str, field: str = "host") -> str:
+    """A DNS name in lower case or an address in its canonical form.
+
+    Refuses (Invalid) whatever a resolver would read as an address although it does not look like one
+    (`2130706433`, `0x7f.1`, `127.1`), zone ids, control characters and leading dashes.
+    """
+    host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not host or host != host.strip() or not host.isprintable():
+        raise Invalid(field, "Give a name such as nas.lan or an address such as 192.168.1.20, without spaces.")
+    if ":" in host:
+        return _canonical_v6(host, field)
+    name = host.rstrip(".").lower()
+    if _looks_numeric(name):
+        return _canonical_v4(name, field)
+    labels = _ascii_name(name, field).split(".")
+    if len(name) > _MAX_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+        raise Invalid(field, "This is no host name: letters, digits, dots and inner dashes only, 253 characters at most.")
+    return ".".join(labels)
+
+
+def _looks_numeric(name: str) -> bool:
+    last = name.rsplit(".", 1)[-1]
+    return last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last) is not None
+
+
+def _canonical_v4(name: str, field: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(name))
+    except ValueError:
+        raise Invalid(field, "Write the address in its usual form, such as 192.168.1.20.") from None
+
+
+def _canonical_v6(host: str, field: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        raise Invalid(field, "This is no IPv6 address. The port goes into its own field.") from None
+    if address.scope_id is not None:
+        raise Invalid(field, "Addresses with a zone (%eth0) are link-local and cannot be saved.")
+    return str(address)
+
+
+def _ascii_name(name: str, field: str) -> str:
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode()
+    except UnicodeError:
+        raise Invalid(field, "This international name cannot be written in DNS form.") from None
+
+
+def _unmapped(address: IPAddress) -> IPAddress:
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped or _embedded_v4(address) or address
+    return address
+
+
+def _embedded_v4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address inside a NAT64 well-known prefix (RFC 6052) or 6to4 (RFC 3056) address."""
+    if address in ipaddress.IPv6Network("64:ff9b::/96"):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.sixtofour
+
+
+def ssh_address_verdict(ip: str, port: int, own_port: int | None, allow_loopback: bool) -> str | None:
+    """Why the box will not dial this resolved address for SSH, or None when it may.
+
+    Private networks (RFC 1918) are what homelabs are made of and stay legal.
+    """
+    address = _unmapped(ipaddress.ip_address(ip.partition("%")[0]))
+    if address.is_unspecified:
+        return "the unspecified address leads back to this box"
+    if address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
+        return "multicast and broadcast addresses are no servers"
+    if address.is_link_local:
+        return "link-local addresses are refused"
+    if own_port == port and (address.is_loopback or is_own_address(str(address))):
+        return "this is the box's own address and port"
+    if address.is_loopback and not allow_loopback:
+        return "loopback addresses are this machine itself"
+    return None
+
+
+def host_verdict(host: str, port: int, own_port: int | None, allow_loopback: bool) -> str | None:
+    """The same judgement for a host as it is saved, before any look-up: addresses and `localhost` names."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return ssh_address_verdict("127.0.0.1", port, own_port, allow_loopback)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return ssh_address_verdict(host, port, own_port, allow_loopback)
+
+
+def is_own_address(ip: str) -> bool:
+    """Whether an interface of this machine holds the address: only then can a socket be bound to it."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((ip, 0))
+    except OSError:
+        return False
+    return True
+
+
+def is_loopback(ip: str) -> bool:
+    try:
+        return _unmapped(ipaddress.ip_address(ip.partition("%")[0])).is_loopback
+    except ValueError:
+        return False
+
+
+def lan_address() -> str | None:
+    """The address by which other machines of the default route's network see this one; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): a route look-up, no packet
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if is_loopback(address) or address == "0.0.0.0" else address  # noqa: S104 - compared, not bound

@@ -1,0 +1,105 @@
+"""Every number of the specification, settable by file, environment and flag.
+
+Precedence: flag, then environment (`CLAWDBOX_<NAME>`), then `config.toml` in the data folder, then the default here.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from clawdbox.errors import StartRefused
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=366 * 86400)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times are in seconds, sizes in bytes; a rate is a count within its window."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8022
+    public_url: str | None = None
+    allowed_hosts: list[str] = []
+    trusted_proxies: list[str] = []
+    allow_loopback: bool = False
+    demo: bool = False
+    log_level: str = "info"
+
+    # Logins (documents 03 and 04)
+    login_ttl_s: Seconds = 30 * 86400
+    pairing_code_ttl_s: Seconds = 600
+
+    # SSH (document 05, section 5.4)
+    connect_timeout_s: Seconds = 10
+    login_timeout_s: Seconds = 15
+    test_timeout_s: Seconds = 15
+    keepalive_interval_s: Seconds = 30
+    keepalive_count: Count = 3
+    max_dials: Count = 16
+
+    # Leases (document 05, sections 5.2 and 5.3)
+    idle_timeout_s: Seconds = 1800
+    max_leases: Count = 5
+    grace_s: Seconds = 300
+    heartbeat_interval_s: Seconds = 30
+    heartbeat_dead_s: Seconds = 120
+    janitor_interval_s: Seconds = 60
+    terminal_ring_bytes: Count = 1_048_576
+
+    # Requests
+    request_timeout_s: Seconds = 30
+    max_body_bytes: Count = 1_048_576
+    exec_timeout_s: Seconds = 25
+    exec_timeout_max_s: Seconds = 600
+    exec_output_bytes: Count = 1_048_576
+
+    # Rates (document 03); `0` cannot be set: a limit is raised, never switched off
+    rate_test_per_minute: Count = 5
+    rate_session_start_per_hour: Count = 10
+    rate_pair_per_minute: Count = 10
+    rate_failed_login_per_minute: Count = 20
+    rate_request_per_minute: Count = 1200
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+
+def load(data_dir: Path, flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in force. Raises StartRefused (`settings_invalid`) naming the source and the value."""
+    values: dict[str, Any] = {}
+    _merge(values, _from_file(data_dir / "config.toml"), "config.toml")
+    _merge(values, _from_environment(environment), "the environment")
+    _merge(values, {name: value for name, value in flags.items() if value is not None}, "the command line")
+    return msgspec.convert(values, Settings, strict=False)
+
+
+def _merge(values: dict[str, Any], more: dict[str, Any], source: str) -> None:
+    try:
+        msgspec.convert(more, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise StartRefused("settings_invalid", f"A setting in {source} cannot be used: {error}") from None
+    values.update(more)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StartRefused("settings_invalid", f"config.toml cannot be read: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in Settings.__struct_fields__:
+        text = environment.get(f"CLAWDBOX_{name.upper()}")
+        if text is not None:
+            found[name] = text.split(",") if name in ("allowed_hosts", "trusted_proxies") else text
+    return found
