@@ -1,0 +1,51 @@
+"""The audit chain: how a row's MAC is computed, and how a broken chain is found."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+import msgspec
+
+from clawdbox.clock import iso
+from clawdbox.events.model import AuditEntry
+
+GENESIS = "0" * 64
+
+
+def audit_mac(key: bytes, previous: str, entry: AuditEntry) -> str:
+    """HMAC over the previous MAC and the row without its own, as canonical JSON (sorted keys)."""
+    row = msgspec.structs.asdict(entry)
+    del row["mac"]
+    row["created_at"] = iso(entry.created_at)
+    body = msgspec.json.encode(row, order="deterministic")
+    return hmac.new(key, previous.encode() + b"\n" + body, hashlib.sha256).hexdigest()
+
+
+class ChainCheck(msgspec.Struct, frozen=True):
+    """`first_bad` is the id of the first row that does not follow from the one before it."""
+
+    rows: int
+    first_bad: int | None
+    reason: str | None
+
+
+def check_chain(key: bytes, entries: Iterable[AuditEntry], last_issued: int, anchor: tuple[int, str] | None) -> ChainCheck:
+    """Verify rows in order of their ids.
+
+    `last_issued` is the highest id ever given out and `anchor` the (id, mac) written last to the append-only
+    file: they find a tail that was cut off, which a chain alone cannot.
+    """
+    previous, expected, seen_anchor = GENESIS, 1, anchor is None
+    for entry in entries:
+        if entry.id != expected:
+            return ChainCheck(expected - 1, expected, "a row is missing here")
+        if not hmac.compare_digest(audit_mac(key, previous, entry), entry.mac):
+            return ChainCheck(expected - 1, entry.id, "this row, or the one before it, was changed")
+        if anchor is not None and entry.id == anchor[0]:
+            if entry.mac != anchor[1]:
+                return ChainCheck(expected - 1, entry.id, "this row differs from the append-only file")
+            seen_anchor = True
+        previous, expected = entry.mac, expected + 1
+    if expected <= last_issued or not seen_anchor:
+        return ChainCheck(expected - 1, expected, "the newest rows were cut off")
+    return ChainCheck(expected - 1, None, None)

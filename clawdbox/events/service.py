@@ -1,0 +1,91 @@
+"""Writing events and audit rows, always within the transaction of the facts they tell of."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from clawdbox.clock import iso, parse
+from clawdbox.events import rules, sql
+from clawdbox.events.model import SYSTEM, Actor, AuditEntry
+from clawdbox.ids import new_id
+from clawdbox.store import Reader, Tx
+
+_PAGE = 1000
+
+
+class Ledger:
+    """The pen of a box: it holds the key of the audit chain (vault label `audit`)."""
+
+    def __init__(self, audit_key: bytes) -> None:
+        self._key = audit_key
+
+    def event(
+        self,
+        tx: Tx,
+        account_id: str | None,
+        kind: str,
+        subject_type: str,
+        subject_id: str | None,
+        payload: dict[str, Any] | None = None,
+    ) -> None:
+        """Append an event; the account's live listeners are woken after the commit. Never put a secret in it."""
+        tx.insert(
+            "events",
+            {
+                "id": new_id(tx.now),
+                "account_id": account_id,
+                "type": kind,
+                "subject_type": subject_type,
+                "subject_id": subject_id,
+                "payload": payload or {},
+                "created_at": tx.now,
+            },
+        )
+        tx.wake("events")
+        if account_id:
+            tx.wake(f"account:{account_id}")
+
+    def audit(
+        self,
+        tx: Tx,
+        actor: Actor,
+        action: str,
+        target_type: str | None = None,
+        target_id: str | None = None,
+        *,
+        result: str = "ok",
+        detail: dict[str, Any] | None = None,
+        account_id: str | None = None,
+    ) -> None:
+        """Append a chained row. `account_id` says in whose trail it stands when the box itself acts."""
+        entry = AuditEntry(
+            id=sql.last_issued_audit_id(tx) + 1,
+            account_id=account_id or actor.account_id,
+            actor=actor.name,
+            action=action,
+            target_type=target_type,
+            target_id=target_id,
+            ip_address=actor.ip_address,
+            result=result,
+            detail=detail or {},
+            created_at=parse(iso(tx.now)),
+            mac="",
+        )
+        mac = rules.audit_mac(self._key, sql.last_mac(tx) or rules.GENESIS, entry)
+        tx.insert("audit_log", msgspec.structs.asdict(msgspec.structs.replace(entry, mac=mac)))
+        tx.wake("audit")
+
+    def verify(self, r: Reader, anchor: tuple[int, str] | None) -> rules.ChainCheck:
+        """Check the whole chain, a page of rows in memory at a time."""
+        return rules.check_chain(self._key, _all_audit(r), sql.last_issued_audit_id(r), anchor)
+
+
+def _all_audit(r: Reader) -> Iterator[AuditEntry]:
+    after = 0
+    while page := sql.audit_after(r, after, _PAGE):
+        yield from page
+        after = page[-1].id
+
+
+__all__ = ["SYSTEM", "Ledger"]

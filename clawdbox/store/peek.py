@@ -1,0 +1,76 @@
+"""A look into a database before it may be written: at most SQLite's `-shm` cache is touched, never `*.db` or `*.db-wal`.
+
+A read-only connection to a WAL database creates `-wal` and `-shm` where there are none and leaves them behind
+(sqlite.org/wal.html, "Read-Only Databases"). So the database is declared immutable when no log has content; with a log
+(a crash left it, or a box is running), `mode=ro` reads it and cannot checkpoint it, for want of a write lock.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from clawdbox.errors import StartRefused
+
+
+def peek_meta(db_path: Path) -> dict[str, str] | None:
+    """The rows of `box_meta`; None when there is no database, or nothing but the list of migrations in it."""
+    if not has_content(db_path):
+        return None
+    if has_content(_beside(db_path, "-journal")):
+        return _peek_copy(db_path)
+    immutable = not has_content(_beside(db_path, "-wal"))
+    found = _peek(db_path, immutable)
+    if immutable and has_content(_beside(db_path, "-wal")):
+        return _peek(db_path, immutable=False)  # someone began to write in the meantime
+    return found
+
+
+def has_content(path: Path) -> bool:
+    """SQLite takes an empty file for no database and for no log."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _beside(db_path: Path, suffix: str) -> Path:
+    return db_path.with_name(db_path.name + suffix)
+
+
+def _peek_copy(db_path: Path) -> dict[str, str] | None:
+    """A rollback journal stands beside only a database that died before it was in WAL mode: small, and to be rolled back."""
+    with tempfile.TemporaryDirectory(prefix="clawdbox-peek-") as folder:
+        for path in (db_path, _beside(db_path, "-journal")):
+            shutil.copyfile(path, Path(folder, path.name))
+        return _select(Path(folder, db_path.name), "mode=rw", shown=db_path)
+
+
+def _peek(db_path: Path, immutable: bool) -> dict[str, str] | None:
+    return _select(db_path, f"mode=ro&immutable={int(immutable)}", shown=db_path)
+
+
+def _select(path: Path, options: str, shown: Path) -> dict[str, str] | None:
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
+        try:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            rows = db.execute("SELECT key, value FROM box_meta").fetchall() if "box_meta" in tables else []
+        finally:
+            db.close()
+    except (sqlite3.Error, OSError) as error:
+        raise StartRefused(
+            "database_unreadable",
+            f"The database {shown} cannot be read: {error}. Nothing was changed; restore it from a backup, "
+            "or start with another --data-dir.",
+            path=str(shown),
+        ) from None
+    if "box_meta" in tables:
+        return {str(key): str(value) for key, value in rows}
+    if tables <= {"schema_migrations"}:
+        return None
+    raise StartRefused(
+        "keyring_foreign_database",
+        f"The database {shown} was not made by clawdbox. Move it away, or start with another --data-dir.",
+        path=str(shown),
+    )
