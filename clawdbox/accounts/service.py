@@ -1,0 +1,232 @@
+"""The verbs of people and their logins."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from clawdbox import names
+from clawdbox.accounts import rules, sql
+from clawdbox.accounts.model import Account, AccountSettings, Granted, Login, PairingCode, Principal
+from clawdbox.clock import parse
+from clawdbox.errors import Invalid, Unauthorized
+from clawdbox.events import Actor, Ledger
+from clawdbox.events.model import SYSTEM
+from clawdbox.ids import new_id, new_token, token_hash
+from clawdbox.settings import Settings
+from clawdbox.store import Store, Tx
+
+MakeKey = Callable[[Tx, Actor, str], object]
+_MAX_TOKEN = 200
+
+
+class Accounts:
+    """`make_key` is called within the transaction that makes an account, so that nobody is ever without a key."""
+
+    def __init__(self, store: Store, ledger: Ledger, settings: Settings, make_key: MakeKey) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._make_key = make_key
+        self._login_ttl = timedelta(seconds=settings.login_ttl_s)
+        self._code_ttl = timedelta(seconds=settings.pairing_code_ttl_s)
+        self._defaults = AccountSettings(int(settings.idle_timeout_s), settings.max_leases)
+
+    # people
+
+    async def ensure_owner(self, display_name: str = "Owner") -> Account:
+        """The owner, made with a keypair on the first start."""
+
+        def change(tx: Tx) -> Account:
+            return sql.owner(tx) or self._create(tx, SYSTEM, display_name, "owner")
+
+        return await self._store.write(change)
+
+    async def create(self, actor: Actor, display_name: str, role: str = "operator") -> Account:
+        name = names.label(display_name, "display_name")
+        return await self._store.write(lambda tx: self._create(tx, actor, name, role))
+
+    async def list(self) -> list[Account]:
+        return await self._store.read(sql.accounts)
+
+    async def find(self, name: str | None) -> Account:
+        """By id or display name; without one, the owner. Raises Invalid when there is none such, or several."""
+        everyone = await self.list()
+        if name is None:
+            return next(account for account in everyone if account.role == "owner")
+        found = [account for account in everyone if name in (account.id, account.display_name)]
+        if len(found) != 1:
+            known = ", ".join(account.display_name for account in everyone)
+            raise Invalid("account", f"There is no single account {name!r}. Accounts here: {known}.")
+        return found[0]
+
+    async def set_active(self, actor: Actor, account_id: str, active: bool) -> Account:
+        """Disabling ends the account's logins at once; its leases and sockets end by the event."""
+
+        def change(tx: Tx) -> Account:
+            account = sql.account(tx, account_id)
+            if not active:
+                rules.check_disable(account, sql.other_active_owners(tx, account_id))
+                for login in sql.living_logins(tx, account_id):
+                    self._revoke(tx, actor, login)
+            sql.set_active(tx, account_id, active)
+            verb = "enable" if active else "disable"
+            self._ledger.event(tx, account_id, f"account.{verb}d", "account", account_id)
+            self._ledger.audit(tx, actor, f"account.{verb}", "account", account_id, account_id=account_id)
+            return sql.account(tx, account_id)
+
+        return await self._store.write(change)
+
+    def _create(self, tx: Tx, actor: Actor, display_name: str, role: str) -> Account:
+        account_id = new_id(tx.now)
+        tx.insert("accounts", {"id": account_id, "display_name": display_name, "role": role, "created_at": tx.now})
+        self._ledger.audit(tx, actor, "account.create", "account", account_id, account_id=account_id)
+        self._make_key(tx, actor, account_id)
+        return sql.account(tx, account_id)
+
+    # logins
+
+    async def authenticate(self, token: str, ip_address: str | None) -> Principal:
+        """The principal behind a bearer token or cookie. Raises Unauthorized."""
+        if len(token) > _MAX_TOKEN:
+            raise Unauthorized
+        hashed = token_hash(token)
+        login = await self._store.read(lambda r: sql.login_by_hash(r, hashed))
+        if login is None:
+            raise Unauthorized
+        account = await self._store.read(lambda r: sql.account(r, login.account_id))
+        now = self._store.clock.now()
+        rules.check_login(account, login, now)
+        expires_at = rules.slide(login, self._login_ttl, now)
+        if expires_at:
+            await self._store.write(lambda tx: sql.use_login(tx, login.id, account.id, expires_at))
+        return Principal(account, login, ip_address)
+
+    async def still_valid(self, principal: Principal) -> bool:
+        """Whether the login of an open socket is still good."""
+        try:
+            login = await self._store.read(lambda r: sql.login(r, principal.account_id, principal.login.id))
+            account = await self._store.read(lambda r: sql.account(r, principal.account_id))
+            rules.check_login(account, login, self._store.clock.now())
+        except Exception:  # noqa: BLE001 - whatever went wrong, the answer is no
+            return False
+        return True
+
+    async def make_pairing_code(self, actor: Actor, account_id: str) -> PairingCode:
+        code = new_token()
+
+        def change(tx: Tx) -> PairingCode:
+            expires_at = tx.now + self._code_ttl
+            code_id = new_id(tx.now)
+            row = {"id": code_id, "account_id": account_id, "code_hash": token_hash(code)}
+            tx.insert("pairing_codes", {**row, "created_at": tx.now, "expires_at": expires_at})
+            self._ledger.audit(tx, actor, "pairing_code.create", "pairing_code", code_id, account_id=account_id)
+            return PairingCode(code, expires_at)
+
+        return await self._store.write(change)
+
+    async def pair(self, code: str, device_name: str | None, ip_address: str | None, user_agent: str | None) -> Granted:
+        """Trade a pairing code for a login. Raises Unauthorized `pairing_code_invalid`; the first of two wins."""
+        token = new_token()
+
+        def change(tx: Tx) -> Granted:
+            row = sql.pairing_code(tx, token_hash(code[:_MAX_TOKEN]))
+            if row is None:
+                raise rules.pairing_refused()
+            account = sql.account(tx, row["account_id"])
+            used_at = parse(row["used_at"]) if row["used_at"] else None
+            rules.check_code(parse(row["expires_at"]), used_at, account, tx.now)
+            name = names.printable(device_name or "", names.MAX_LABEL) or "Browser"
+            actor = Actor(account.id, ip_address)
+            login = self._grant(tx, actor, token, name, "browser", "full", tx.now + self._login_ttl, user_agent)
+            sql.use_pairing_code(tx, row["id"], login.id)
+            return Granted(account, login, token)
+
+        return await self._store.write(change)
+
+    async def create_token(
+        self, actor: Actor, account_id: str, name: str, expires_at: datetime, scope: str = "full"
+    ) -> Granted:
+        """A bearer token for scripts, or for `/metrics` alone (`scope` = `metrics`)."""
+        device_name = names.label(name, "name")
+        token = new_token()
+
+        def change(tx: Tx) -> Granted:
+            who = Actor(account_id, actor.ip_address, actor.login_id)
+            login = self._grant(tx, who, token, device_name, "token", scope, expires_at, None)
+            return Granted(sql.account(tx, account_id), login, token)
+
+        return await self._store.write(change)
+
+    async def logins(self, account_id: str) -> list[Login]:
+        return await self._store.read(lambda r: sql.living_logins(r, account_id))
+
+    async def revoke_login(self, actor: Actor, account_id: str, login_id: str) -> Login:
+        def change(tx: Tx) -> Login:
+            self._revoke(tx, actor, sql.login(tx, account_id, login_id))
+            return sql.login(tx, account_id, login_id)
+
+        return await self._store.write(change)
+
+    def _grant(
+        self,
+        tx: Tx,
+        actor: Actor,
+        token: str,
+        device_name: str,
+        kind: str,
+        scope: str,
+        expires_at: datetime,
+        user_agent: str | None,
+    ) -> Login:
+        assert actor.account_id is not None
+        login_id = new_id(tx.now)
+        tx.insert(
+            "app_sessions",
+            {
+                "id": login_id,
+                "account_id": actor.account_id,
+                "token_hash": token_hash(token),
+                "kind": kind,
+                "scope": scope,
+                "device_name": device_name,
+                "ip_address": actor.ip_address,
+                "user_agent": names.printable(user_agent or "", 256) or None,
+                "created_at": tx.now,
+                "expires_at": expires_at,
+            },
+        )
+        detail = {"kind": kind, "scope": scope, "device_name": device_name}
+        self._ledger.event(tx, actor.account_id, "login.created", "login", login_id, detail)
+        self._ledger.audit(tx, actor, "login.create", "app_session", login_id, detail=detail)
+        return sql.login(tx, actor.account_id, login_id)
+
+    def _revoke(self, tx: Tx, actor: Actor, login: Login) -> None:
+        if login.revoked_at:
+            return
+        sql.revoke_login(tx, login.id)
+        tx.wake(f"login:{login.id}")
+        self._ledger.event(tx, login.account_id, "login.revoked", "login", login.id)
+        self._ledger.audit(tx, actor, "login.revoke", "app_session", login.id, account_id=login.account_id)
+
+    # settings
+
+    async def settings(self, account_id: str) -> AccountSettings:
+        return await self._store.read(lambda r: sql.settings(r, account_id, self._defaults))
+
+    async def change_settings(
+        self, actor: Actor, account_id: str, idle_timeout_s: int | None, max_leases: int | None
+    ) -> AccountSettings:
+        rules.check_settings(idle_timeout_s, max_leases)
+
+        def change(tx: Tx) -> AccountSettings:
+            before = sql.settings(tx, account_id, self._defaults)
+            sql.save_settings(tx, account_id, idle_timeout_s, max_leases)
+            after = sql.settings(tx, account_id, self._defaults)
+            detail = {"before": _plain(before), "after": _plain(after)}
+            self._ledger.event(tx, account_id, "settings.updated", "account", account_id, _plain(after))
+            self._ledger.audit(tx, actor, "settings.update", "account", account_id, detail=detail)
+            return after
+
+        return await self._store.write(change)
+
+
+def _plain(settings: AccountSettings) -> dict[str, int]:
+    return {"idle_timeout_s": settings.idle_timeout_s, "max_leases": settings.max_leases}

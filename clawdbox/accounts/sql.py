@@ -1,0 +1,106 @@
+"""Rows of `accounts`, `app_sessions`, `pairing_codes` and `account_settings`."""
+
+from datetime import datetime
+from typing import Any
+
+from clawdbox.accounts.model import Account, AccountSettings, Login
+from clawdbox.errors import NotFound
+from clawdbox.store import Reader, Tx
+
+ACCOUNT = "id, display_name, email, role, created_at, last_seen_at, is_active"
+LOGIN = (
+    "id, account_id, kind, scope, device_name, ip_address, user_agent, created_at, expires_at, last_used_at, revoked_at"
+)
+
+
+def accounts(r: Reader) -> list[Account]:
+    return r.structs(Account, f"SELECT {ACCOUNT} FROM accounts ORDER BY created_at, id")  # noqa: S608
+
+
+def account(r: Reader, account_id: str) -> Account:
+    found = r.struct(Account, f"SELECT {ACCOUNT} FROM accounts WHERE id = ?", (account_id,))  # noqa: S608
+    if found is None:
+        raise NotFound
+    return found
+
+
+def owner(r: Reader) -> Account | None:
+    return r.struct(
+        Account,
+        f"SELECT {ACCOUNT} FROM accounts WHERE role = 'owner' ORDER BY created_at, id LIMIT 1",  # noqa: S608
+    )
+
+
+def set_active(tx: Tx, account_id: str, active: bool) -> None:
+    tx.run("UPDATE accounts SET is_active = ? WHERE id = ?", (active, account_id))
+
+
+def other_active_owners(r: Reader, account_id: str) -> int:
+    return int(
+        r.value("SELECT count(*) FROM accounts WHERE role = 'owner' AND is_active = 1 AND id <> ?", (account_id,))
+    )
+
+
+def login_by_hash(r: Reader, token_hash: str) -> Login | None:
+    return r.struct(Login, f"SELECT {LOGIN} FROM app_sessions WHERE token_hash = ?", (token_hash,))  # noqa: S608
+
+
+def login(r: Reader, account_id: str, login_id: str) -> Login:
+    found = r.struct(
+        Login,
+        f"SELECT {LOGIN} FROM app_sessions WHERE id = ? AND account_id = ?",  # noqa: S608
+        (login_id, account_id),
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def living_logins(r: Reader, account_id: str) -> list[Login]:
+    return r.structs(
+        Login,
+        f"SELECT {LOGIN} FROM app_sessions WHERE account_id = ? AND revoked_at IS NULL AND expires_at > ?"  # noqa: S608
+        " ORDER BY last_used_at DESC, id DESC",
+        (account_id, r.now),
+    )
+
+
+def use_login(tx: Tx, login_id: str, account_id: str, expires_at: datetime) -> None:
+    tx.run("UPDATE app_sessions SET last_used_at = ?, expires_at = ? WHERE id = ?", (tx.now, expires_at, login_id))
+    tx.run("UPDATE accounts SET last_seen_at = ? WHERE id = ?", (tx.now, account_id))
+
+
+def revoke_login(tx: Tx, login_id: str) -> None:
+    tx.run("UPDATE app_sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (tx.now, login_id))
+
+
+def pairing_code(r: Reader, code_hash: str) -> dict[str, Any] | None:
+    return r.one("SELECT id, account_id, expires_at, used_at FROM pairing_codes WHERE code_hash = ?", (code_hash,))
+
+
+def use_pairing_code(tx: Tx, code_id: str, login_id: str) -> bool:
+    """Whether this call was the one that used it."""
+    return (
+        tx.run(
+            "UPDATE pairing_codes SET used_at = ?, used_by = ? WHERE id = ? AND used_at IS NULL",
+            (tx.now, login_id, code_id),
+        )
+        == 1
+    )
+
+
+def settings(r: Reader, account_id: str, defaults: AccountSettings) -> AccountSettings:
+    row = r.one("SELECT idle_timeout_s, max_leases FROM account_settings WHERE account_id = ?", (account_id,)) or {}
+    return AccountSettings(
+        idle_timeout_s=row.get("idle_timeout_s") or defaults.idle_timeout_s,
+        max_leases=row.get("max_leases") or defaults.max_leases,
+    )
+
+
+def save_settings(tx: Tx, account_id: str, idle_timeout_s: int | None, max_leases: int | None) -> None:
+    tx.run(
+        "INSERT INTO account_settings (account_id, idle_timeout_s, max_leases, updated_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (account_id) DO UPDATE SET idle_timeout_s = coalesce(excluded.idle_timeout_s, idle_timeout_s),"
+        " max_leases = coalesce(excluded.max_leases, max_leases), updated_at = excluded.updated_at",
+        (account_id, idle_timeout_s, max_leases, tx.now),
+    )

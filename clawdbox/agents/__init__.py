@@ -1,0 +1,1 @@
+"""What thinks: conversations on a connection, their turns, and the runtimes that answer them."""

@@ -1,0 +1,59 @@
+"""Conversations, turns and the events they consist of."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class TurnState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """The chat on a connection; `agent_session_id` is the runtime's own id of it."""
+
+    id: str
+    account_id: str
+    connection_id: str
+    runtime: str
+    agent_session_id: str
+    created_at: datetime
+
+
+class Turn(msgspec.Struct, frozen=True):
+    id: str
+    conversation_id: str
+    session_lease_id: str
+    text: str
+    state: TurnState
+    error: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class ConversationEvent(msgspec.Struct, frozen=True):
+    """One thing that happened in a conversation; `seq` counts 1, 2, 3 … within it, without holes."""
+
+    conversation_id: str
+    seq: int
+    turn_id: str | None
+    type: str
+    payload: dict[str, Any]
+    created_at: datetime
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a runtime is told of the lease it works on (document 05, section 5.1)."""
+
+    connection_id: str
+    host: str
+    port: int
+    username: str
+    keypair_id: str
+    session_lease_id: str

@@ -1,0 +1,1 @@
+"""Keypairs with which the box enters servers: made, sealed, rotated, revoked."""
