@@ -30,7 +30,7 @@ def has_content(path: Path) -> bool:
     """SQLite takes an empty file for no database and for no log."""
     try:
         return path.stat().st_size > 0
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
@@ -54,7 +54,7 @@ def _select(path: Path, options: str, shown: Path) -> dict[str, str] | None:
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
         try:
-            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             rows = db.execute("SELECT key, value FROM box_meta").fetchall() if "box_meta" in tables else []
         finally:
             db.close()

@@ -1,0 +1,23 @@
+"""The master keyring, key-encryption keys and sealed fields."""
+
+from clawdbox.vault.files import prepare_folder
+from clawdbox.vault.hardening import harden_process
+from clawdbox.vault.keyring import Keyring, read_status, verify_database
+from clawdbox.vault.model import KeyringStatus
+from clawdbox.vault.rules.derive import Label
+from clawdbox.vault.seal import BOX, Sealer
+from clawdbox.vault.secret import RecoveryWords, Secret
+
+__all__ = [
+    "BOX",
+    "Keyring",
+    "KeyringStatus",
+    "Label",
+    "RecoveryWords",
+    "Sealer",
+    "Secret",
+    "harden_process",
+    "prepare_folder",
+    "read_status",
+    "verify_database",
+]

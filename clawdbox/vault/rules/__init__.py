@@ -1,0 +1,1 @@
+"""Pure decisions of the vault: keys and nonces are arguments, so the same call always gives the same bytes."""

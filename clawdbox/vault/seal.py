@@ -1,0 +1,67 @@
+"""Sealed columns: each value opens only in its own row, column, account and box."""
+
+import os
+from functools import lru_cache
+
+from clawdbox.errors import Problem
+from clawdbox.vault.model import NONCE_BYTES
+from clawdbox.vault.rules import derive, sealed
+from clawdbox.vault.rules.derive import Label
+from clawdbox.vault.rules.sealed import Place
+from clawdbox.vault.secret import Secret
+
+BOX = "box"  # stands where the account id stands, for what belongs to no account
+_CACHED_KEYS = 256
+
+
+class Sealer:
+    """Made by `Keyring.sealer()`. It may be used from any thread."""
+
+    def __init__(self, instance_id: str, active: str, masters: dict[str, Secret]) -> None:
+        self._instance_id = instance_id
+        self._active = active
+        self._masters = masters
+        self._kek = lru_cache(maxsize=_CACHED_KEYS)(self._derive_kek)
+
+    def __repr__(self) -> str:
+        return f"<Sealer instance={self._instance_id} active={self._active}>"
+
+    @property
+    def active_key_id(self) -> str:
+        return self._active
+
+    def seal(
+        self, table: str, row_id: str, column: str, account_id: str, plaintext: bytes | bytearray
+    ) -> str:
+        place = Place(self._instance_id, table, row_id, column, account_id)
+        kek = self._kek(self._active, account_id)
+        return sealed.seal(kek.reveal(), self._active, os.urandom(NONCE_BYTES), place, plaintext)
+
+    def open(self, table: str, row_id: str, column: str, account_id: str, value: str) -> bytearray:
+        """Raises Problem("sealed_value_broken"). The caller may overwrite the bytearray once it is done with it."""
+        parts = sealed.parse(value)
+        if parts is not None and parts.key_id in self._masters:
+            place = Place(self._instance_id, table, row_id, column, account_id)
+            plaintext = sealed.unseal(self._kek(parts.key_id, account_id).reveal(), parts, place)
+            if plaintext is not None:
+                return plaintext
+        raise Problem(
+            "sealed_value_broken",
+            f"A sealed value ({table}.{column}) does not open: it was changed, moved from another place, "
+            "or sealed with a key that this keyring no longer holds. Restore it from a backup, or replace it.",
+            table=table,
+            column=column,
+            row_id=row_id,
+        )
+
+    def mac_key(self, label: Label, key_id: str | None = None) -> bytes:
+        """The key for an HMAC of this purpose. Write `active_key_id` beside what must still verify after a rotation."""
+        key_id = key_id or self._active
+        if key_id not in self._masters:
+            raise Problem("key_unknown", f"This keyring holds no key {key_id}.", key_id=key_id)
+        return derive.mac_key(self._masters[key_id].reveal(), self._instance_id, key_id, label)
+
+    def _derive_kek(self, key_id: str, account_id: str) -> Secret:
+        return Secret(
+            derive.account_key(self._masters[key_id].reveal(), self._instance_id, key_id, account_id)
+        )
