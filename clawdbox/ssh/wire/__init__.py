@@ -1,0 +1,1 @@
+"""SSH itself: dialling, commands, terminals and the demo server. The only place that imports asyncssh."""

@@ -1,0 +1,215 @@
+"""From what was seen of a failed dial to a cause, a sentence and a next step. Pure."""
+
+import errno
+import socket
+from collections.abc import Sequence
+
+import asyncssh
+import msgspec
+
+from clawdbox.ssh.wire.model import Cause, DialFailure, OfferedKey, Target
+from clawdbox.ssh.wire.tap import SaidTooMuch
+from clawdbox.ssh.wire.text import one_line
+
+_UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL}
+_BUSY = (b"Not allowed at this time", b"Exceeded MaxStartups")
+_OTHER_PROTOCOLS = (
+    (b"HTTP/", "a web server"),
+    (b"<!DOCTYPE", "a web server"),
+    (b"<html", "a web server"),
+    (b"\x15\x03", "a TLS service"),
+    (b"220 ", "a mail or FTP server"),
+    (b"220-", "a mail or FTP server"),
+    (b"* OK", "a mail server"),
+    (b"+OK", "a mail server"),
+    (b"RFB ", "a VNC screen"),
+    (b"-ERR", "a Redis or mail server"),
+    (b"\xff\xfb", "a Telnet server"),
+    (b"\xff\xfd", "a Telnet server"),
+)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """How far the handshake came. `version` is the server's version line, `head` the very first bytes."""
+
+    head: bytes = b""
+    version: str | None = None
+    offered: OfferedKey | None = None
+    refusal: Cause | None = None
+    weak_cipher: str | None = None
+
+
+def no_name(target: Target, error: Exception) -> DialFailure:
+    host, detail = target.host, repr(error)
+    if isinstance(error, TimeoutError):
+        message, step = (
+            f"Looking up the name {host} took too long.",
+            "Check the DNS of this network, or use an address.",
+        )
+    elif isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+        message = f"The name server did not answer when asked for {host}."
+        step = "Check this box's network and DNS, then try again. An address works without DNS."
+    else:
+        message = f"There is no address for the name {host}."
+        step = (
+            "Check the spelling. A name that only your router knows may need its full form, such as nas.lan."
+        )
+    return DialFailure("name", message, step, detail=detail)
+
+
+def address_refused(target: Target, reasons: Sequence[str], loopback_would_help: bool) -> DialFailure:
+    step = (
+        "If you mean this machine itself, start the box with `clawdbox serve --allow-loopback`."
+        if loopback_would_help
+        else "Use the address under which the server is reachable on your network."
+    )
+    message = f"The box does not dial {target.host}: {'; '.join(reasons) or 'it has no address'}."
+    return DialFailure("address_refused", message, step, detail="; ".join(reasons))
+
+
+def no_connection(target: Target, errors: Sequence[OSError]) -> DialFailure:
+    """What several failed attempts mean together: the one that says most about the server wins."""
+    where, detail = _where(target), "; ".join(repr(error) for error in errors)
+    if any(isinstance(error, ConnectionRefusedError) for error in errors):
+        step = "Check the port, and that the SSH server runs there: `systemctl status ssh` (or `sshd`) on the server."
+        return DialFailure(
+            "port", f"{target.host} answered, but nothing listens on port {target.port}.", step, detail=detail
+        )
+    if any(isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT for error in errors):
+        step = "Check that the machine is switched on, the address is right, and no firewall drops the port."
+        return DialFailure("firewall", f"Nothing answered on {where}.", step, detail=detail)
+    if any(error.errno in _UNREACHABLE for error in errors):
+        step = (
+            "Check that the machine is switched on and that this box is in a network that leads to it (VPN?)."
+        )
+        return DialFailure("firewall", f"There is no way to {where} from this box.", step, detail=detail)
+    if any(error.errno in (errno.EACCES, errno.EPERM) for error in errors):
+        step = "Allow outgoing connections to that port in the firewall of this box."
+        return DialFailure(
+            "firewall", f"This machine forbids the connection to {where}.", step, detail=detail
+        )
+    step = "Try again in a minute. If it stays, look at the server's SSH log and firewall."
+    return DialFailure(
+        "dropped", f"The connection to {where} broke off while it was being made.", step, detail=detail
+    )
+
+
+def no_login(target: Target, seen: Seen, error: BaseException) -> DialFailure:
+    """Why a connected socket did not become a link."""
+    detail = f"{type(error).__name__}: {one_line(str(error), 400)}; version {seen.version!r}"
+    cause, message, step = _handshake(target, seen, error)
+    return DialFailure(cause, message, step, offered=seen.offered, detail=detail)
+
+
+def _handshake(target: Target, seen: Seen, error: BaseException) -> tuple[Cause, str, str]:
+    """What was decided or said outright; failing that, what the phase suggests."""
+    outright = _decided(target, seen) or _told(target, seen, error)
+    if outright is not None:
+        return outright
+    return (
+        _before_version(target, seen, error) if seen.version is None else _after_version(target, seen, error)
+    )
+
+
+def _decided(target: Target, seen: Seen) -> tuple[Cause, str, str] | None:
+    """The box itself ended it."""
+    if seen.refusal is not None:
+        return _host_key(target, seen.refusal)
+    if seen.weak_cipher is not None:
+        return _algorithms(f"only {seen.weak_cipher} without strict key exchange, which is open to attack")
+    return None
+
+
+def _told(target: Target, seen: Seen, error: BaseException) -> tuple[Cause, str, str] | None:
+    match error:
+        case asyncssh.PermissionDenied():
+            return _authentication(target)
+        case asyncssh.KeyExchangeFailed():
+            return _algorithms(one_line(str(error), 300))
+        case asyncssh.ProtocolNotSupported():
+            return _not_ssh(
+                target, f"speaks an SSH version that is no longer in use ({one_line(seen.version or '')})"
+            )
+        case SaidTooMuch():
+            return _not_ssh(target, "sends text without end instead of letting anyone log in")
+        case asyncssh.HostKeyNotVerifiable():
+            return _not_ssh(target, "showed a host key that cannot be used (a certificate, or damaged)")
+    return None
+
+
+def _before_version(target: Target, seen: Seen, error: BaseException) -> tuple[Cause, str, str]:
+    if any(text in seen.head for text in _BUSY):
+        return _dropped(target, f"turned the box away: “{one_line(seen.head, 60)}”")
+    if not seen.head.strip():
+        if _timed_out(error):
+            return _not_ssh(target, "accepts connections but says nothing, as no SSH server does")
+        return _dropped(target, "closed the connection at once, without a word")
+    known = next((name for start, name in _OTHER_PROTOCOLS if seen.head.lstrip().startswith(start)), None)
+    if known is not None:
+        return _not_ssh(target, f"is {known}, not an SSH server")
+    return _not_ssh(target, f"is no SSH server; it said “{one_line(seen.head, 60)}”")
+
+
+def _after_version(target: Target, seen: Seen, error: BaseException) -> tuple[Cause, str, str]:
+    phase = "exchanging keys" if seen.offered is None else "logging in"
+    if _timed_out(error):
+        step = "The server may be overloaded or hung. Try again; if it stays, restart its SSH server."
+        return "timeout", f"The SSH server on {_where(target)} stopped answering while {phase}.", step
+    if seen.offered is not None and "authentication failure" in str(error).lower():
+        return _authentication(target)
+    if isinstance(error, asyncssh.ConnectionLost | ConnectionError) or _hung_up(error):
+        return _dropped(target, f"closed the connection while {phase}")
+    if isinstance(error, UnicodeDecodeError):
+        return _not_ssh(target, "calls itself by a version that is not plain text")
+    return _not_ssh(target, f"broke the SSH protocol while {phase} ({one_line(str(error), 100)})")
+
+
+def _timed_out(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError) or "Login timeout" in str(error)
+
+
+def _hung_up(error: BaseException) -> bool:
+    """The server's own goodbye, as opposed to a breach of the protocol that was found on this side."""
+    return isinstance(error, asyncssh.DisconnectError) and not isinstance(
+        error, asyncssh.ProtocolError | asyncssh.MACError
+    )
+
+
+def _host_key(target: Target, refusal: Cause) -> tuple[Cause, str, str]:
+    if refusal == "host_key_unknown":
+        step = "Compare the fingerprint with the server's, then trust it."
+        return refusal, f"The host key of {_where(target)} is not trusted yet. Nothing was sent to it.", step
+    what = "a host key of another type than" if refusal == "key_type_changed" else "another host key than"
+    message = f"{_where(target)} shows {what} the trusted one. The box stopped before logging in."
+    step = "If you reinstalled the server or changed its keys, compare and trust the new one. If not, do not go on."
+    return refusal, message, step
+
+
+def _authentication(target: Target) -> tuple[Cause, str, str]:
+    message = f"The server does not let “{target.username}” in with this key."
+    return (
+        "authentication",
+        message,
+        "Check the user name, and run the install command on the server as that user.",
+    )
+
+
+def _algorithms(what: str) -> tuple[Cause, str, str]:
+    step = "Update the SSH server, or allow current algorithms in its sshd_config (Ciphers, KexAlgorithms, MACs)."
+    return "algorithms", f"The server and the box share no safe way to encrypt: {what}.", step
+
+
+def _not_ssh(target: Target, what: str) -> tuple[Cause, str, str]:
+    return "not_ssh", f"What listens on {_where(target)} {what}.", "Check the port: SSH usually has 22."
+
+
+def _dropped(target: Target, what: str) -> tuple[Cause, str, str]:
+    step = (
+        "Wait a minute and try again: the server may limit new connections (MaxStartups, PerSourcePenalties, fail2ban). "
+        "If it stays, it may refuse this box's address or offer no host key type in common; its SSH log tells."
+    )
+    return "dropped", f"{_where(target)} {what}.", step
+
+
+def _where(target: Target) -> str:
+    return f"port {target.port} of {target.host}"

@@ -1,0 +1,102 @@
+"""From a target, a pin and a private key to one authenticated link, or to a DialFailure that says why not."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import asyncssh
+
+from clawdbox.net import ssh_address_verdict
+from clawdbox.ssh.wire import diagnose, tcp
+from clawdbox.ssh.wire.client import Visitor, settings
+from clawdbox.ssh.wire.link import Link
+from clawdbox.ssh.wire.model import DialFailure, OfferedKey, Pin, Target
+from clawdbox.ssh.wire.tap import SocketTunnel
+
+__all__ = ["DialFailure", "OfferedKey", "Pin", "Target", "dial"]
+
+
+async def dial(
+    target: Target,
+    pin: Pin,
+    private_key: bytes | bytearray,
+    *,
+    connect_timeout: float = 10.0,
+    login_timeout: float = 15.0,
+    keepalive_interval: float = 30.0,
+    keepalive_count: int = 3,
+    on_banner: Callable[[str], None] | None = None,
+    judge: tcp.Judge = ssh_address_verdict,
+) -> Link:
+    """Connect, compare the host key with the pin, log in. Takes at most `connect_timeout` + `login_timeout` seconds.
+
+    `private_key` is OpenSSH PEM and stays in memory. Without a pinned fingerprint the dial always fails with
+    `host_key_unknown` and the offered key. `on_banner` gets the server's banner, cleaned and capped, on every outcome.
+    """
+    key = _usable(private_key)
+    options = settings(
+        target,
+        pin,
+        key,
+        login_timeout=login_timeout,
+        keepalive_interval=keepalive_interval,
+        keepalive_count=keepalive_count,
+    )
+    sock, round_trip = await tcp.connect(target, connect_timeout, judge)
+    link = Link(latency_ms=round_trip * 1000)
+    visitor = Visitor(pin, link.connection_lost)
+    try:
+        await _log_in(target, sock, visitor, link, options, login_timeout)
+    finally:
+        if on_banner is not None and visitor.banner:
+            on_banner(visitor.banner)
+    return link
+
+
+def _usable(private_key: bytes | bytearray) -> asyncssh.SSHKey:
+    try:
+        return asyncssh.import_private_key(bytes(private_key))
+    except asyncssh.KeyImportError:
+        step = "Make a new key on the keys page and install it on the server."
+        raise DialFailure("authentication", "The box's own private key cannot be read.", step) from None
+
+
+async def _log_in(
+    target: Target,
+    sock: socket.socket,
+    visitor: Visitor,
+    link: Link,
+    options: dict[str, Any],
+    login_timeout: float,
+) -> None:
+    tunnel = SocketTunnel(sock)
+    try:
+        # asyncssh has its own login timer; the second clock is for what that timer does not cover.
+        async with asyncio.timeout(login_timeout + 1.0):
+            conn = await asyncssh.connect(
+                target.host, target.port, tunnel=tunnel, client_factory=lambda: visitor, **options
+            )
+    except Exception as error:  # noqa: BLE001 - asyncssh hands on whatever a hostile server's bytes broke in it
+        raise diagnose.no_login(target, _seen(tunnel, visitor), error) from None
+    finally:
+        if tunnel.tap is None:
+            sock.close()
+    if visitor.offered is None or tunnel.tap is None or conn.is_closed():
+        conn.abort()
+        raise diagnose.no_login(
+            target, _seen(tunnel, visitor), ConnectionResetError("closed during the login")
+        )
+    tunnel.tap.step_aside()
+    link.established(conn, visitor.offered, tunnel.tap.version or "", visitor.banner)
+
+
+def _seen(tunnel: SocketTunnel, visitor: Visitor) -> diagnose.Seen:
+    tap = tunnel.tap
+    return diagnose.Seen(
+        head=tap.head if tap else b"",
+        version=tap.version if tap else None,
+        offered=visitor.offered,
+        refusal=visitor.refusal,
+        weak_cipher=visitor.weak_cipher,
+    )

@@ -1,0 +1,181 @@
+"""Running one command to its end, within limits of time and output.
+
+The command goes to the user's login shell exactly as it stands: no wrapper, no quoting, no file on the server. Its
+stdin is empty. Output is handed on as it comes, and kept, up to `max_output_bytes` (both streams together); what is
+beyond is read and thrown away, and beyond `flood_bytes` the command is stopped. `ending` tells how a command is stopped.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+from clawdbox.ssh.wire.channels import ExecChannel
+from clawdbox.ssh.wire.ending import end
+from clawdbox.ssh.wire.link import Link, check_command
+from clawdbox.ssh.wire.model import ExecResult
+
+__all__ = ["ExecResult", "OnOutput", "run"]
+
+OnOutput = Callable[[str, bytes], Awaitable[None]]
+
+FLOOD_BYTES = 256 * 1024 * 1024
+_LINGER_S = 2.0
+_SIGNAL_NUMBERS = {
+    "HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11, "USR2": 12,
+    "PIPE": 13, "ALRM": 14, "TERM": 15,
+}  # fmt: skip
+
+
+async def run(
+    link: Link,
+    command: str,
+    *,
+    timeout_s: float,
+    max_output_bytes: int,
+    on_output: OnOutput | None = None,
+    cancel: asyncio.Event | None = None,
+    flood_bytes: int = FLOOD_BYTES,
+    grace_s: float = 2.0,
+) -> ExecResult:
+    """Run `command` and tell how it ended. `timeout_s` counts from now on, waiting for a free session included.
+
+    Raises ChannelRefused when the server would not run it, LinkLost when the link was gone before it was asked, and
+    ValueError for what is no command. Whatever happens later is a result: `lost` when its outcome is unknown.
+    A slow `on_output` slows the command down. If this call itself is cancelled, the command is stopped all the same.
+    """
+    check_command(command)
+    return await _Run(link, command, max_output_bytes, on_output, flood_bytes, grace_s).to_the_end(
+        timeout_s, cancel
+    )
+
+
+class _Run:
+    def __init__(
+        self, link: Link, command: str, cap: int, on_output: OnOutput | None, flood_bytes: int, grace_s: float
+    ) -> None:
+        self._link = link
+        self._command = command
+        self._cap = cap
+        self._on_output = on_output
+        self._flood_bytes = max(flood_bytes, cap)
+        self._grace_s = grace_s
+        self._kept = {"stdout": bytearray(), "stderr": bytearray()}
+        self._received = 0
+        self._room = cap
+        self._sent = False
+        self._flooded = asyncio.Event()
+        self._begun = perf_counter()
+
+    async def to_the_end(self, timeout_s: float, cancel: asyncio.Event | None) -> ExecResult:
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        opening = asyncio.ensure_future(self._link.open_exec(self._command, on_sent=self._mark_sent))
+        try:
+            stopped = await _first(opening, cancel, None, deadline)
+        except BaseException:
+            await _dropped(opening)
+            raise
+        if stopped is not None:
+            await _dropped(opening)
+            return self._result(None, stopped, ended=not self._sent)
+        channel = opening.result()
+        pump = asyncio.ensure_future(self._pump(channel))
+        try:
+            return await self._watch(channel, pump, cancel, deadline)
+        except BaseException:
+            self._link.spawn(self._finish(channel, pump))
+            raise
+
+    async def _watch(
+        self, channel: ExecChannel, pump: asyncio.Task[None], cancel: asyncio.Event | None, deadline: float
+    ) -> ExecResult:
+        stopped = await _first(pump, cancel, self._flooded, deadline)
+        if stopped is None:
+            pump.result()
+            return self._result(channel, None, ended=True)
+        ended = await self._finish(channel, pump)
+        return self._result(channel, stopped, ended=ended)
+
+    async def _finish(self, channel: ExecChannel, pump: asyncio.Task[None]) -> bool:
+        """Stop the command, take what it still says, and close."""
+        try:
+            ended = await end(channel, self._grace_s)
+            if ended and not pump.done():
+                await asyncio.wait({pump}, timeout=_LINGER_S)
+        finally:
+            channel.close()
+            pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+        return ended
+
+    async def _pump(self, channel: ExecChannel) -> None:
+        while (piece := await channel.next(_LINGER_S)) is not None:
+            await self._take(*piece)
+
+    def _mark_sent(self) -> None:
+        self._sent = True
+
+    async def _take(self, name: str, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > self._flood_bytes:
+            self._flooded.set()
+        piece = data[: self._room]
+        self._room -= len(piece)
+        if piece:
+            self._kept[name] += piece
+            if self._on_output is not None:
+                await self._on_output(name, piece)
+
+    def _result(self, channel: ExecChannel | None, stopped: str | None, *, ended: bool) -> ExecResult:
+        status, signal = (channel.exit_status, channel.exit_signal) if channel else (None, None)
+        if signal is not None:
+            status = 128 + _SIGNAL_NUMBERS.get(signal, 0)
+        return ExecResult(
+            exit_status=status,
+            stdout=bytes(self._kept["stdout"]),
+            stderr=bytes(self._kept["stderr"]),
+            truncated=self._received > self._cap,
+            timed_out=stopped == "timeout",
+            cancelled=stopped == "cancel",
+            flooded=stopped == "flood",
+            lost=status is None and stopped is None,
+            duration_ms=(perf_counter() - self._begun) * 1000,
+            exit_signal=signal,
+            started=self._sent,
+            ended=ended,
+            left_running=stopped is None and channel is not None and channel.session.left_open,
+        )
+
+
+async def _first(
+    work: asyncio.Future[Any],
+    cancel: asyncio.Event | None,
+    flooded: asyncio.Event | None,
+    deadline: float,
+) -> str | None:
+    """What comes first: the end of `work` (None), "cancel", "flood" or "timeout". Errors of `work` are raised."""
+    waits = {
+        name: asyncio.ensure_future(event.wait())
+        for name, event in (("cancel", cancel), ("flood", flooded))
+        if event
+    }
+    try:
+        left = max(deadline - asyncio.get_running_loop().time(), 0)
+        await asyncio.wait({work, *waits.values()}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+            return None
+        return next((name for name, wait in waits.items() if wait.done()), "timeout")
+    finally:
+        for wait in waits.values():
+            wait.cancel()
+
+
+async def _dropped(opening: asyncio.Future[ExecChannel]) -> None:
+    """Give up an opening; the link closes what comes of it. If it had just succeeded, the command runs: kill it."""
+    if not opening.cancel() and not opening.cancelled() and opening.exception() is None:
+        opening.result().signal("KILL")
+        opening.result().close()
+    await asyncio.wait({opening})
+    if not opening.cancelled():
+        opening.exception()

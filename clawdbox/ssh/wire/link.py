@@ -1,0 +1,225 @@
+"""One authenticated connection: opens commands and terminals on it, queues when the server is full, tells its end."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+import asyncssh
+
+from clawdbox.ssh.wire.channels import ExecChannel, PtyChannel
+from clawdbox.ssh.wire.model import ChannelRefused, LinkLost, OfferedKey
+from clawdbox.ssh.wire.session import ByteSession
+from clawdbox.ssh.wire.slots import Full, Slots
+from clawdbox.ssh.wire.text import one_line
+
+log = logging.getLogger(__name__)
+
+_MOST_COMMAND = 128 * 1024 - 1  # Linux takes no longer argument, and SSH packets end at 256 KiB
+_EXEC_BUFFER = 256 * 1024
+_TERMINAL_WINDOW = 256 * 1024  # small, so that Ctrl-C is not far behind a flood of output
+_FULL_CODES = {asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE}
+_CLOSE_PATIENCE = 2.0
+
+
+class Link:
+    """A warm connection of one lease. Made by `dial`."""
+
+    def __init__(self, latency_ms: float) -> None:
+        self.latency_ms = latency_ms
+        self.offered = OfferedKey("", "")
+        self.server_version = ""
+        self.banner = ""
+        self.username = ""
+        self._conn: asyncssh.SSHClientConnection | None = None
+        self._lost: str | None = None
+        self._closing = False
+        self._listeners: list[Callable[[str], None]] = []
+        self._slots = Slots()
+        self._live: list[ByteSession] = []
+        self._background: set[asyncio.Task[Any]] = set()
+
+    def established(
+        self, conn: asyncssh.SSHClientConnection, offered: OfferedKey, version: str, banner: str
+    ) -> None:
+        """Called once by `dial`, after the login."""
+        self._conn, self.offered, self.banner = conn, offered, banner
+        self.server_version = one_line(version)
+        self.username = str(conn.get_extra_info("username", ""))
+
+    @property
+    def is_up(self) -> bool:
+        return (
+            self._conn is not None and self._lost is None and not self._closing and not self._conn.is_closed()
+        )
+
+    @property
+    def open_channels(self) -> int:
+        return len(self._live)
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """`callback` gets a sentence when the connection ends by itself; never after our own `close`."""
+        if self._lost is not None and not self._closing:
+            callback(self._lost)
+        else:
+            self._listeners.append(callback)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by asyncssh, through `dial`'s visitor."""
+        if self._lost is not None:
+            return
+        self._lost = reason_of(exc)
+        self._slots.wake()
+        listeners, self._listeners = self._listeners, []
+        if self._conn is None or self._closing:
+            return
+        for callback in listeners:
+            try:
+                callback(self._lost)
+            except Exception:
+                log.exception("a listener for the loss of a connection failed")
+
+    async def open_exec(
+        self,
+        command: str,
+        *,
+        pty: bool = False,
+        ahead: bool = False,
+        on_sent: Callable[[], None] | None = None,
+    ) -> ExecChannel:
+        """Run `command` in the login shell as it stands, with an empty stdin. Waits while the server is full.
+
+        `on_sent` is called right before the command leaves: if it was not, the command was certainly never run.
+        """
+        check_command(command)
+        terminal = (
+            {"request_pty": "force", "term_type": "dumb", "term_size": (80, 24)}
+            if pty
+            else {"request_pty": False}
+        )
+        session = await self._open(ahead, _EXEC_BUFFER, on_sent, command=command, **terminal)
+        session.write_eof()
+        return ExecChannel(session, command, pty)
+
+    async def open_terminal(
+        self,
+        cols: int,
+        rows: int,
+        term: str = "xterm-256color",
+        env: Mapping[str, str] | None = None,
+        *,
+        wait_s: float = 15.0,
+    ) -> PtyChannel:
+        """A login shell in a PTY. ChannelRefused when the server has had no session left for `wait_s` seconds."""
+        kwargs = {
+            "request_pty": "force",
+            "term_type": term,
+            "term_size": (cols, rows),
+            "env": dict(env or {}),
+        }
+        try:
+            async with asyncio.timeout(wait_s):
+                session = await self._open(False, _TERMINAL_WINDOW, None, window=_TERMINAL_WINDOW, **kwargs)
+        except TimeoutError:
+            raise ChannelRefused(
+                "The server has no session left. End a terminal or a command first."
+            ) from None
+        return PtyChannel(session)
+
+    async def close(self) -> None:
+        """Signal what still runs, say goodbye, and cut the line if the goodbye takes too long."""
+        self._closing = True
+        for task in self._background:
+            task.cancel()
+        if self._conn is None or self._conn.is_closed():
+            return
+        for session in list(self._live):
+            session.signal("HUP")
+        self._conn.close()
+        try:
+            async with asyncio.timeout(_CLOSE_PATIENCE):
+                await self._conn.wait_closed()
+        except TimeoutError:
+            self._conn.abort()
+            await self._conn.wait_closed()
+
+    def live_sessions(self) -> list[ByteSession]:
+        """Every channel that is open now, in the order in which the server opened them."""
+        return list(self._live)
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        """Finish something after its caller was cancelled; ends with the link."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _open(
+        self, ahead: bool, high_water: int, on_sent: Callable[[], None] | None, **kwargs: Any
+    ) -> ByteSession:
+        return await self._slots.open(lambda: self._attempt(high_water, on_sent, kwargs), ahead=ahead)
+
+    async def _attempt(
+        self, high_water: int, on_sent: Callable[[], None] | None, kwargs: dict[str, Any]
+    ) -> ByteSession:
+        if self._conn is None or not self.is_up:
+            raise LinkLost(self._lost or "This connection was closed.")
+        session = ByteSession(high_water, partial(self._opened, on_sent), self._closed)
+        opening = asyncio.ensure_future(self._conn.create_session(lambda: session, encoding=None, **kwargs))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_look_away)
+            session.signal("KILL")
+            session.close()
+            raise
+        except Exception as error:
+            session.close()
+            raise self._refusal(session, error) from error
+        return session
+
+    def _refusal(self, session: ByteSession, error: Exception) -> Exception:
+        if not self.is_up:
+            return LinkLost(self._lost or "The connection ended.")
+        if isinstance(error, asyncssh.ChannelOpenError) and error.code in _FULL_CODES and not session.opened:
+            return Full()
+        return ChannelRefused(f"The server refused: {one_line(str(error))}.")
+
+    def _opened(self, on_sent: Callable[[], None] | None, session: ByteSession) -> None:
+        self._live.append(session)
+        self._slots.take()
+        if on_sent is not None:
+            on_sent()
+
+    def _closed(self, session: ByteSession) -> None:
+        if session in self._live:
+            self._live.remove(session)
+            self._slots.release()
+
+
+def _look_away(opening: asyncio.Future[Any]) -> None:
+    """The caller went away while the channel was being opened; how that ended interests nobody any more."""
+    if not opening.cancelled():
+        opening.exception()
+
+
+def check_command(command: str) -> None:
+    """ValueError for what would break the connection, or be no command at all."""
+    if not command.strip():
+        raise ValueError("the command is empty")
+    if "\0" in command:
+        raise ValueError("the command contains a NUL character")
+    if len(command.encode("utf-8")) > _MOST_COMMAND:  # UnicodeEncodeError is a ValueError
+        raise ValueError("the command is longer than 128 KiB")
+
+
+def reason_of(exc: Exception | None) -> str:
+    """Why a connection ended, for a person."""
+    if exc is None:
+        return "The server closed the connection."
+    text = one_line(str(exc))
+    if "keepalive" in text:
+        return "The server stopped answering."
+    if isinstance(exc, asyncssh.ConnectionLost | OSError) or not text:
+        return "The connection to the server broke off."
+    return f"The connection ended: {text}."
