@@ -67,6 +67,7 @@ class Accounts:
                 for login in sql.living_logins(tx, account_id):
                     self._revoke(tx, actor, login)
             sql.set_active(tx, account_id, active)
+            tx.wake("leases:sweep")
             verb = "enable" if active else "disable"
             self._ledger.event(tx, account_id, f"account.{verb}d", "account", account_id)
             self._ledger.audit(tx, actor, f"account.{verb}", "account", account_id, account_id=account_id)

@@ -55,9 +55,10 @@ def remove_command(public_key: str) -> str:
     Written to a copy beside the file and renamed, so that a full disk or a dropped link leaves the old file whole.
     """
     blob = shlex.quote(public_key.split()[1])
-    return (
+    script = (
         "cd ~/.ssh 2>/dev/null && [ -f authorized_keys ] || { echo absent; exit 0; }; "
         f"grep -qF {blob} authorized_keys || {{ echo absent; exit 0; }}; "
         "t=authorized_keys.$$ && cp -p authorized_keys $t && "
         f"{{ grep -vF {blob} authorized_keys > $t; [ $? -le 1 ]; }} && mv $t authorized_keys && echo removed"
     )
+    return f"sh -c {shlex.quote(script)}"  # the login shell may be none that reads POSIX syntax

@@ -75,6 +75,7 @@ class Keys:
             keypair = rules.revoke(sql.get(tx, account_id, keypair_id), leases, force, tx.now)
             sql.save_state(tx, keypair)
             detail = {"label": keypair.label, "forced": force, "session_ids": leases}
+            tx.wake("leases:sweep")
             self._ledger.event(tx, account_id, "keypair.revoked", "keypair", keypair_id, detail)
             self._ledger.audit(tx, actor, "keypair.revoke", "agent_keypair", keypair_id, detail=detail)
             return keypair

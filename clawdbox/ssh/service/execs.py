@@ -1,0 +1,157 @@
+"""Commands over a lease, at most once: `started` is committed before a byte goes out, the outcome afterwards."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from clawdbox.errors import Conflict, Invalid
+from clawdbox.events import Actor, Ledger
+from clawdbox.ids import new_id
+from clawdbox.ssh.model import ExecAnswer, Lease, LeaseStatus
+from clawdbox.ssh.service.leases import Leases
+from clawdbox.ssh.service.masters import Master
+from clawdbox.ssh.sql import leases as sql
+from clawdbox.ssh.wire.execs import run
+from clawdbox.ssh.wire.link import Link
+from clawdbox.ssh.wire.model import ChannelRefused, ExecResult, LinkLost
+from clawdbox.store import Store, Tx
+
+log = structlog.get_logger("clawdbox.ssh")
+OnOutput = Callable[[str, bytes], Awaitable[None]]
+MAX_COMMAND = 100_000
+_LOST = ExecResult(None, b"", b"", False, False, False, True, 0.0)
+
+
+class Execs:
+    def __init__(self, store: Store, ledger: Ledger, leases: Leases) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._leases = leases
+
+    async def run(
+        self,
+        actor: Actor,
+        account_id: str,
+        lease_id: str,
+        command: str,
+        *,
+        timeout_s: float,
+        max_output_bytes: int,
+        turn_id: str | None = None,
+        execution_id: str | None = None,
+        on_output: OnOutput | None = None,
+        cancel: asyncio.Event | None = None,
+    ) -> ExecAnswer:
+        """Run a command as it stands. A server that is full makes it wait in line, within `timeout_s`.
+
+        Raises Conflict `session_not_active`, `session_reconnecting` and `command_refused` (it was never run). A lost
+        link is an answer, not an error: `exit_status` None.
+        """
+        _check(command)
+        lease, master, link = await self._leases.up(account_id, lease_id)
+        run_id = execution_id or new_id(self._store.clock.now())
+        await self._store.write(lambda tx: _start(tx, run_id, lease, turn_id, command))
+        stop = cancel or asyncio.Event()
+        master.running.add(stop)
+        try:
+            result = await self._on_wire(master, link, command, timeout_s, max_output_bytes, on_output, stop)
+        except ChannelRefused as refusal:
+            await self._finish(actor, lease, run_id, command, "cancelled", _LOST)
+            raise Conflict("command_refused", f"{refusal} The command was not run.") from None
+        except BaseException:
+            await asyncio.shield(self._finish(actor, lease, run_id, command, "cancelled", _LOST))
+            raise
+        finally:
+            master.running.discard(stop)
+        await self._finish(actor, lease, run_id, command, _state(result), result)
+        return ExecAnswer(
+            execution_id=run_id,
+            exit_status=result.exit_status,
+            stdout=result.stdout,
+            stderr=result.stderr,
+            truncated=result.truncated,
+            timed_out=result.timed_out,
+            cancelled=result.cancelled,
+            duration_ms=result.duration_ms,
+        )
+
+    async def _on_wire(
+        self,
+        master: Master,
+        link: Link,
+        command: str,
+        timeout_s: float,
+        max_output_bytes: int,
+        on_output: OnOutput | None,
+        stop: asyncio.Event,
+    ) -> ExecResult:
+        async def output(stream: str, data: bytes) -> None:
+            master.touch()
+            if on_output:
+                await on_output(stream, data)
+
+        master.touch()
+        try:
+            return await run(
+                link,
+                command,
+                timeout_s=timeout_s,
+                max_output_bytes=max_output_bytes,
+                on_output=output,
+                cancel=stop,
+            )
+        except LinkLost:
+            return _LOST
+        finally:
+            master.touch()
+
+    async def _finish(
+        self, actor: Actor, lease: Lease, run_id: str, command: str, state: str, result: ExecResult
+    ) -> None:
+        def change(tx: Tx) -> None:
+            sql.finish_execution(tx, run_id, state, result.exit_status, result.duration_ms, result.truncated)
+            detail = {
+                "session_lease_id": lease.id,
+                "command_sha256": hashlib.sha256(command.encode(errors="surrogateescape")).hexdigest(),
+                "state": state,
+                "exit_status": result.exit_status,
+            }
+            outcome = "ok" if state == "done" else "failed"
+            self._ledger.audit(
+                tx, actor, "session.exec", "execution", run_id,
+                result=outcome, detail=detail, account_id=lease.account_id,
+            )  # fmt: skip
+
+        await self._store.write(change)
+        log.info(
+            "ssh.exec",
+            state=state,
+            exit_status=result.exit_status,
+            duration_ms=round(result.duration_ms, 1),
+            session_lease_id=lease.id,
+            account_id=lease.account_id,
+            connection_id=lease.connection_id,
+        )
+
+
+def _start(tx: Tx, run_id: str, lease: Lease, turn_id: str | None, command: str) -> None:
+    if sql.get(tx, lease.account_id, lease.id).status is not LeaseStatus.ACTIVE:
+        raise Conflict("session_not_active", "This session has just ended. Start a new one to go on.")
+    sql.start_execution(tx, run_id, lease, turn_id, command)
+
+
+def _check(command: str) -> None:
+    if not command.strip():
+        raise Invalid("command", "Write a command to run.")
+    if len(command) > MAX_COMMAND or "\0" in command:
+        raise Invalid("command", f"A command has at most {MAX_COMMAND} characters, none of them NUL.")
+
+
+def _state(result: ExecResult) -> str:
+    if result.timed_out:
+        return "timed_out"
+    if result.cancelled:
+        return "cancelled"
+    return "lost" if result.lost or result.exit_status is None else "done"

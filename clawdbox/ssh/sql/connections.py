@@ -1,0 +1,62 @@
+"""Rows of `ssh_connections`."""
+
+import msgspec
+
+from clawdbox.errors import NotFound
+from clawdbox.ssh.model import Connection
+from clawdbox.store import Reader, Tx
+
+CONNECTION = ", ".join(Connection.__struct_fields__)
+
+
+def all_of(r: Reader, account_id: str) -> list[Connection]:
+    return r.structs(
+        Connection,
+        f"SELECT {CONNECTION} FROM ssh_connections"  # noqa: S608
+        " WHERE account_id = ? AND deleted_at IS NULL ORDER BY label COLLATE NOCASE, id",
+        (account_id,),
+    )
+
+
+def get(r: Reader, account_id: str, connection_id: str, *, deleted: bool = False) -> Connection:
+    """Raises NotFound; a deleted connection is only found when asked for (an old lease still shows it)."""
+    found = r.struct(
+        Connection,
+        f"SELECT {CONNECTION} FROM ssh_connections WHERE id = ? AND account_id = ?",  # noqa: S608
+        (connection_id, account_id),
+    )
+    if found is None or (found.deleted_at and not deleted):
+        raise NotFound
+    return found
+
+
+def by_label(r: Reader, account_id: str, label: str) -> Connection | None:
+    return r.struct(
+        Connection,
+        f"SELECT {CONNECTION} FROM ssh_connections"  # noqa: S608
+        " WHERE account_id = ? AND label = ? AND deleted_at IS NULL",
+        (account_id, label),
+    )
+
+
+def insert(tx: Tx, connection: Connection) -> None:
+    tx.insert("ssh_connections", msgspec.structs.asdict(connection))
+
+
+def save(tx: Tx, connection: Connection) -> None:
+    values = msgspec.structs.asdict(connection)
+    columns = ", ".join(
+        f"{name} = :{name}" for name in values if name not in ("id", "account_id", "created_at")
+    )
+    tx.run(f"UPDATE ssh_connections SET {columns} WHERE id = :id", values)  # noqa: S608
+
+
+def twins(r: Reader, connection: Connection) -> int:
+    """How many other living connections enter the same login with the same key."""
+    return int(
+        r.value(
+            "SELECT count(*) FROM ssh_connections WHERE id <> ? AND host = ? AND port = ? AND username = ?"
+            " AND keypair_id = ? AND deleted_at IS NULL",
+            (connection.id, connection.host, connection.port, connection.username, connection.keypair_id),
+        )
+    )
