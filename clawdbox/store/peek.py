@@ -15,15 +15,23 @@ from clawdbox.errors import StartRefused
 
 def peek_meta(db_path: Path) -> dict[str, str] | None:
     """The rows of `box_meta`; None when there is no database, or nothing but the list of migrations in it."""
-    if not has_content(db_path):
-        return None
-    if has_content(_beside(db_path, "-journal")):
-        return _peek_copy(db_path)
-    immutable = not has_content(_beside(db_path, "-wal"))
-    found = _peek(db_path, immutable)
-    if immutable and has_content(_beside(db_path, "-wal")):
-        return _peek(db_path, immutable=False)  # someone began to write in the meantime
-    return found
+    try:
+        if not has_content(db_path):
+            return None
+        if has_content(_beside(db_path, "-journal")):
+            return _peek_copy(db_path)
+        immutable = not has_content(_beside(db_path, "-wal"))
+        found = _peek(db_path, immutable)
+        if immutable and has_content(_beside(db_path, "-wal")):
+            return _peek(db_path, immutable=False)  # someone began to write in the meantime
+        return found
+    except (sqlite3.Error, OSError) as error:
+        raise StartRefused(
+            "database_unreadable",
+            f"The database {db_path} cannot be read: {error}. Nothing was changed; restore it from a backup, "
+            "or start with another --data-dir.",
+            path=str(db_path),
+        ) from None
 
 
 def has_content(path: Path) -> bool:
@@ -38,39 +46,29 @@ def _beside(db_path: Path, suffix: str) -> Path:
     return db_path.with_name(db_path.name + suffix)
 
 
+def _peek(db_path: Path, immutable: bool) -> dict[str, str] | None:
+    return _select(db_path, f"mode=ro&immutable={int(immutable)}")
+
+
 def _peek_copy(db_path: Path) -> dict[str, str] | None:
-    """A rollback journal stands beside only a database that died before it was in WAL mode: small, and to be rolled back."""
+    """A rollback journal is to be rolled back first, and only a small database has one: the box died turning WAL on."""
     with tempfile.TemporaryDirectory(prefix="clawdbox-peek-") as folder:
         for path in (db_path, _beside(db_path, "-journal")):
             shutil.copyfile(path, Path(folder, path.name))
-        return _select(Path(folder, db_path.name), "mode=rw", shown=db_path)
+        return _select(Path(folder, db_path.name), "mode=rw")
 
 
-def _peek(db_path: Path, immutable: bool) -> dict[str, str] | None:
-    return _select(db_path, f"mode=ro&immutable={int(immutable)}", shown=db_path)
-
-
-def _select(path: Path, options: str, shown: Path) -> dict[str, str] | None:
+def _select(path: Path, options: str) -> dict[str, str] | None:
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
-        try:
-            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            rows = db.execute("SELECT key, value FROM box_meta").fetchall() if "box_meta" in tables else []
-        finally:
-            db.close()
-    except (sqlite3.Error, OSError) as error:
-        raise StartRefused(
-            "database_unreadable",
-            f"The database {shown} cannot be read: {error}. Nothing was changed; restore it from a backup, "
-            "or start with another --data-dir.",
-            path=str(shown),
-        ) from None
-    if "box_meta" in tables:
-        return {str(key): str(value) for key, value in rows}
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "box_meta" in tables:
+            return {str(key): str(value) for key, value in db.execute("SELECT key, value FROM box_meta")}
+    finally:
+        db.close()
     if tables <= {"schema_migrations"}:
         return None
     raise StartRefused(
         "keyring_foreign_database",
-        f"The database {shown} was not made by clawdbox. Move it away, or start with another --data-dir.",
-        path=str(shown),
+        f"The database {path.name} was not made by clawdbox. Move it away, or start with another --data-dir.",
     )

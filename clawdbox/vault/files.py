@@ -103,13 +103,18 @@ def _read(
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _unopenable(path, error) from None
-    with os.fdopen(fd, "rb") as file:
+        raise _unreadable(path, error) from None
+    try:
         check(os.fstat(fd), path)
-        return file.read(limit + 1)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    finally:
+        os.close(fd)
 
 
-def _unopenable(path: Path, error: OSError) -> StartRefused:
+def _unreadable(path: Path, error: OSError) -> StartRefused:
     if error.errno == errno.ELOOP:
         return StartRefused(
             "keyring_symlink", f"{path} is a symbolic link. Put the file itself there.", path=str(path)

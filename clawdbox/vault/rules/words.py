@@ -29,10 +29,11 @@ def to_entropy(text: str) -> bytearray:
 
     Four letters name a word in the English list (BIP-39, "Wordlist").
     """
-    words = [_known(word, position) for position, word in enumerate(_split(text), 1)]
+    typed = _split(text)
+    words = [_known(word, position) for position, word in enumerate(typed[: 2 * COUNT], 1)]
     if len(words) != COUNT:
         raise Problem(
-            "words_count", f"There are {len(words)} words; the recovery words are {COUNT}.", count=len(words)
+            "words_count", f"There are {len(typed)} words; the recovery words are {COUNT}.", count=len(typed)
         )
     try:
         return _list().to_entropy(words)
@@ -54,7 +55,7 @@ def _known(word: str, position: int) -> str:
     full = _list().expand_word(word) if len(word) >= 4 else word
     if full in _list().wordlist:
         return full
-    near = difflib.get_close_matches(word, _list().wordlist, n=1)
+    near = difflib.get_close_matches(word[:40], _list().wordlist, n=1)
     hint = f" Is it “{near[0]}”?" if near else ""
     raise Problem(
         "words_unknown",
