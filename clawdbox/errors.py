@@ -25,7 +25,9 @@ class NotFound(Problem):
     """An object that is not there, or not this account's: the two answer alike (HOUSE rule 10)."""
 
     def __init__(self) -> None:
-        super().__init__("not_found", "There is nothing here. It may have been removed, or the address is mistyped.")
+        super().__init__(
+            "not_found", "There is nothing here. It may have been removed, or the address is mistyped."
+        )
 
 
 class Conflict(Problem):
@@ -36,7 +38,9 @@ class Unauthorized(Problem):
     """No login, or one that has ended."""
 
     def __init__(self, code: str = "login_required", message: str = "") -> None:
-        super().__init__(code, message or "Sign in first: open a pairing link. `clawdbox pair` prints one on the box.")
+        super().__init__(
+            code, message or "Sign in first: open a pairing link. `clawdbox pair` prints one on the box."
+        )
 
 
 class Forbidden(Problem):

@@ -8,7 +8,15 @@ from clawdbox.errors import Invalid
 MAX_LABEL = 64
 _USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@\\-]*")
 _MAX_USERNAME = 64
-_FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # controls, invisible and bidirectional marks, separators
+_FORBIDDEN = {
+    "Cc",
+    "Cf",
+    "Cs",
+    "Co",
+    "Cn",
+    "Zl",
+    "Zp",
+}  # controls, invisible and bidirectional marks, separators
 
 
 def label(text: str, field: str = "label") -> str:

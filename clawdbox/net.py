@@ -20,7 +20,9 @@ def canonical_host(text: str, field: str = "host") -> str:
     """
     host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if not host or host != host.strip() or not host.isprintable():
-        raise Invalid(field, "Give a name such as nas.lan or an address such as 192.168.1.20, without spaces.")
+        raise Invalid(
+            field, "Give a name such as nas.lan or an address such as 192.168.1.20, without spaces."
+        )
     if ":" in host:
         return _canonical_v6(host, field)
     name = host.rstrip(".").lower()
@@ -28,7 +30,10 @@ def canonical_host(text: str, field: str = "host") -> str:
         return _canonical_v4(name, field)
     labels = _ascii_name(name, field).split(".")
     if len(name) > _MAX_NAME or not all(_LABEL.fullmatch(label) for label in labels):
-        raise Invalid(field, "This is no host name: letters, digits, dots and inner dashes only, 253 characters at most.")
+        raise Invalid(
+            field,
+            "This is no host name: letters, digits, dots and inner dashes only, 253 characters at most.",
+        )
     return ".".join(labels)
 
 

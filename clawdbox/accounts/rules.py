@@ -50,4 +50,6 @@ def _within(field: str, value: int | None, bounds: tuple[int, int]) -> None:
 
 def check_disable(account: Account, others_active: int) -> None:
     if account.role == "owner" and others_active == 0:
-        raise Conflict("last_owner", "This is the only owner that is left; disabling it would lock everyone out.")
+        raise Conflict(
+            "last_owner", "This is the only owner that is left; disabling it would lock everyone out."
+        )

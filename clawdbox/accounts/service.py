@@ -43,12 +43,12 @@ class Accounts:
         name = names.label(display_name, "display_name")
         return await self._store.write(lambda tx: self._create(tx, actor, name, role))
 
-    async def list(self) -> list[Account]:
+    async def everyone(self) -> list[Account]:
         return await self._store.read(sql.accounts)
 
     async def find(self, name: str | None) -> Account:
         """By id or display name; without one, the owner. Raises Invalid when there is none such, or several."""
-        everyone = await self.list()
+        everyone = await self.everyone()
         if name is None:
             return next(account for account in everyone if account.role == "owner")
         found = [account for account in everyone if name in (account.id, account.display_name)]
@@ -77,7 +77,9 @@ class Accounts:
 
     def _create(self, tx: Tx, actor: Actor, display_name: str, role: str) -> Account:
         account_id = new_id(tx.now)
-        tx.insert("accounts", {"id": account_id, "display_name": display_name, "role": role, "created_at": tx.now})
+        tx.insert(
+            "accounts", {"id": account_id, "display_name": display_name, "role": role, "created_at": tx.now}
+        )
         self._ledger.audit(tx, actor, "account.create", "account", account_id, account_id=account_id)
         self._make_key(tx, actor, account_id)
         return sql.account(tx, account_id)
@@ -118,12 +120,16 @@ class Accounts:
             code_id = new_id(tx.now)
             row = {"id": code_id, "account_id": account_id, "code_hash": token_hash(code)}
             tx.insert("pairing_codes", {**row, "created_at": tx.now, "expires_at": expires_at})
-            self._ledger.audit(tx, actor, "pairing_code.create", "pairing_code", code_id, account_id=account_id)
+            self._ledger.audit(
+                tx, actor, "pairing_code.create", "pairing_code", code_id, account_id=account_id
+            )
             return PairingCode(code, expires_at)
 
         return await self._store.write(change)
 
-    async def pair(self, code: str, device_name: str | None, ip_address: str | None, user_agent: str | None) -> Granted:
+    async def pair(
+        self, code: str, device_name: str | None, ip_address: str | None, user_agent: str | None
+    ) -> Granted:
         """Trade a pairing code for a login. Raises Unauthorized `pairing_code_invalid`; the first of two wins."""
         token = new_token()
 
@@ -136,7 +142,9 @@ class Accounts:
             rules.check_code(parse(row["expires_at"]), used_at, account, tx.now)
             name = names.printable(device_name or "", names.MAX_LABEL) or "Browser"
             actor = Actor(account.id, ip_address)
-            login = self._grant(tx, actor, token, name, "browser", "full", tx.now + self._login_ttl, user_agent)
+            login = self._grant(
+                tx, actor, token, name, "browser", "full", tx.now + self._login_ttl, user_agent
+            )
             sql.use_pairing_code(tx, row["id"], login.id)
             return Granted(account, login, token)
 

@@ -8,17 +8,15 @@ from clawdbox.errors import NotFound
 from clawdbox.store import Reader, Tx
 
 ACCOUNT = "id, display_name, email, role, created_at, last_seen_at, is_active"
-LOGIN = (
-    "id, account_id, kind, scope, device_name, ip_address, user_agent, created_at, expires_at, last_used_at, revoked_at"
-)
+LOGIN = "id, account_id, kind, scope, device_name, ip_address, user_agent, created_at, expires_at, last_used_at, revoked_at"
 
 
 def accounts(r: Reader) -> list[Account]:
-    return r.structs(Account, f"SELECT {ACCOUNT} FROM accounts ORDER BY created_at, id")  # noqa: S608
+    return r.structs(Account, f"SELECT {ACCOUNT} FROM accounts ORDER BY created_at, id")
 
 
 def account(r: Reader, account_id: str) -> Account:
-    found = r.struct(Account, f"SELECT {ACCOUNT} FROM accounts WHERE id = ?", (account_id,))  # noqa: S608
+    found = r.struct(Account, f"SELECT {ACCOUNT} FROM accounts WHERE id = ?", (account_id,))
     if found is None:
         raise NotFound
     return found
@@ -27,7 +25,7 @@ def account(r: Reader, account_id: str) -> Account:
 def owner(r: Reader) -> Account | None:
     return r.struct(
         Account,
-        f"SELECT {ACCOUNT} FROM accounts WHERE role = 'owner' ORDER BY created_at, id LIMIT 1",  # noqa: S608
+        f"SELECT {ACCOUNT} FROM accounts WHERE role = 'owner' ORDER BY created_at, id LIMIT 1",
     )
 
 
@@ -37,18 +35,20 @@ def set_active(tx: Tx, account_id: str, active: bool) -> None:
 
 def other_active_owners(r: Reader, account_id: str) -> int:
     return int(
-        r.value("SELECT count(*) FROM accounts WHERE role = 'owner' AND is_active = 1 AND id <> ?", (account_id,))
+        r.value(
+            "SELECT count(*) FROM accounts WHERE role = 'owner' AND is_active = 1 AND id <> ?", (account_id,)
+        )
     )
 
 
 def login_by_hash(r: Reader, token_hash: str) -> Login | None:
-    return r.struct(Login, f"SELECT {LOGIN} FROM app_sessions WHERE token_hash = ?", (token_hash,))  # noqa: S608
+    return r.struct(Login, f"SELECT {LOGIN} FROM app_sessions WHERE token_hash = ?", (token_hash,))
 
 
 def login(r: Reader, account_id: str, login_id: str) -> Login:
     found = r.struct(
         Login,
-        f"SELECT {LOGIN} FROM app_sessions WHERE id = ? AND account_id = ?",  # noqa: S608
+        f"SELECT {LOGIN} FROM app_sessions WHERE id = ? AND account_id = ?",
         (login_id, account_id),
     )
     if found is None:
@@ -59,14 +59,17 @@ def login(r: Reader, account_id: str, login_id: str) -> Login:
 def living_logins(r: Reader, account_id: str) -> list[Login]:
     return r.structs(
         Login,
-        f"SELECT {LOGIN} FROM app_sessions WHERE account_id = ? AND revoked_at IS NULL AND expires_at > ?"  # noqa: S608
+        f"SELECT {LOGIN} FROM app_sessions WHERE account_id = ? AND revoked_at IS NULL AND expires_at > ?"
         " ORDER BY last_used_at DESC, id DESC",
         (account_id, r.now),
     )
 
 
 def use_login(tx: Tx, login_id: str, account_id: str, expires_at: datetime) -> None:
-    tx.run("UPDATE app_sessions SET last_used_at = ?, expires_at = ? WHERE id = ?", (tx.now, expires_at, login_id))
+    tx.run(
+        "UPDATE app_sessions SET last_used_at = ?, expires_at = ? WHERE id = ?",
+        (tx.now, expires_at, login_id),
+    )
     tx.run("UPDATE accounts SET last_seen_at = ? WHERE id = ?", (tx.now, account_id))
 
 
@@ -75,7 +78,9 @@ def revoke_login(tx: Tx, login_id: str) -> None:
 
 
 def pairing_code(r: Reader, code_hash: str) -> dict[str, Any] | None:
-    return r.one("SELECT id, account_id, expires_at, used_at FROM pairing_codes WHERE code_hash = ?", (code_hash,))
+    return r.one(
+        "SELECT id, account_id, expires_at, used_at FROM pairing_codes WHERE code_hash = ?", (code_hash,)
+    )
 
 
 def use_pairing_code(tx: Tx, code_id: str, login_id: str) -> bool:
@@ -90,7 +95,10 @@ def use_pairing_code(tx: Tx, code_id: str, login_id: str) -> bool:
 
 
 def settings(r: Reader, account_id: str, defaults: AccountSettings) -> AccountSettings:
-    row = r.one("SELECT idle_timeout_s, max_leases FROM account_settings WHERE account_id = ?", (account_id,)) or {}
+    row = (
+        r.one("SELECT idle_timeout_s, max_leases FROM account_settings WHERE account_id = ?", (account_id,))
+        or {}
+    )
     return AccountSettings(
         idle_timeout_s=row.get("idle_timeout_s") or defaults.idle_timeout_s,
         max_leases=row.get("max_leases") or defaults.max_leases,

@@ -15,6 +15,15 @@ class TurnState(StrEnum):
     LOST = "lost"
 
 
+class CommandState(StrEnum):
+    """How a command of a turn ended; `lost` when nobody knows."""
+
+    DONE = "done"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+
+
 class Conversation(msgspec.Struct, frozen=True):
     """The chat on a connection; `agent_session_id` is the runtime's own id of it."""
 
@@ -26,6 +35,14 @@ class Conversation(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class ConversationFacts(msgspec.Struct, frozen=True):
+    """What changes about a conversation: the lease that carries it now, its last event, its running turn."""
+
+    session_id: str | None
+    last_seq: int
+    running_turn_id: str | None
+
+
 class Turn(msgspec.Struct, frozen=True):
     id: str
     conversation_id: str
@@ -35,6 +52,13 @@ class Turn(msgspec.Struct, frozen=True):
     error: str | None
     created_at: datetime
     ended_at: datetime | None
+
+
+class TurnEnding(msgspec.Struct, frozen=True):
+    """`error` is a sentence for a person; None when there is nothing to add to the state."""
+
+    state: TurnState
+    error: str | None = None
 
 
 class ConversationEvent(msgspec.Struct, frozen=True):

@@ -29,7 +29,9 @@ class ChainCheck(msgspec.Struct, frozen=True):
     reason: str | None
 
 
-def check_chain(key: bytes, entries: Iterable[AuditEntry], last_issued: int, anchor: tuple[int, str] | None) -> ChainCheck:
+def check_chain(
+    key: bytes, entries: Iterable[AuditEntry], last_issued: int, anchor: tuple[int, str] | None
+) -> ChainCheck:
     """Verify rows in order of their ids.
 
     `last_issued` is the highest id ever given out and `anchor` the (id, mac) written last to the append-only

@@ -12,7 +12,7 @@ AUDIT = "id, account_id, actor, action, target_type, target_id, ip_address, resu
 def events_after(r: Reader, account_id: str, after: int, limit: int) -> list[Event]:
     return r.structs(
         Event,
-        f"SELECT {EVENT} FROM events WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?",  # noqa: S608
+        f"SELECT {EVENT} FROM events WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?",
         (account_id, after, limit),
     )
 
@@ -21,10 +21,12 @@ def last_event(r: Reader, account_id: str) -> int:
     return int(r.value("SELECT max(seq) FROM events WHERE account_id = ?", (account_id,)) or 0)
 
 
-def audit_page(r: Reader, account_id: str, limit: int, before: datetime | None, action: str | None) -> list[AuditEntry]:
+def audit_page(
+    r: Reader, account_id: str, limit: int, before: datetime | None, action: str | None
+) -> list[AuditEntry]:
     return r.structs(
         AuditEntry,
-        f"SELECT {AUDIT} FROM audit_log WHERE account_id = :account"  # noqa: S608
+        f"SELECT {AUDIT} FROM audit_log WHERE account_id = :account"
         " AND (:before IS NULL OR created_at < :before) AND (:action IS NULL OR action = :action)"
         " ORDER BY created_at DESC, id DESC LIMIT :limit",
         {"account": account_id, "before": before, "action": action, "limit": limit},
@@ -34,7 +36,7 @@ def audit_page(r: Reader, account_id: str, limit: int, before: datetime | None, 
 def audit_after(r: Reader, after: int, limit: int) -> list[AuditEntry]:
     return r.structs(
         AuditEntry,
-        f"SELECT {AUDIT} FROM audit_log WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608
+        f"SELECT {AUDIT} FROM audit_log WHERE id > ? ORDER BY id LIMIT ?",
         (after, limit),
     )
 

@@ -6,13 +6,15 @@ from clawdbox.errors import NotFound
 from clawdbox.keys.model import Keypair
 from clawdbox.store import Reader, Tx
 
-KEYPAIR = "id, account_id, label, algorithm, public_key, fingerprint, created_at, rotated_at, revoked_at, is_active"
+KEYPAIR = (
+    "id, account_id, label, algorithm, public_key, fingerprint, created_at, rotated_at, revoked_at, is_active"
+)
 
 
 def all_of(r: Reader, account_id: str) -> list[Keypair]:
     return r.structs(
         Keypair,
-        f"SELECT {KEYPAIR} FROM agent_keypairs WHERE account_id = ? ORDER BY created_at, id",  # noqa: S608
+        f"SELECT {KEYPAIR} FROM agent_keypairs WHERE account_id = ? ORDER BY created_at, id",
         (account_id,),
     )
 
@@ -20,7 +22,7 @@ def all_of(r: Reader, account_id: str) -> list[Keypair]:
 def get(r: Reader, account_id: str, keypair_id: str) -> Keypair:
     keypair = r.struct(
         Keypair,
-        f"SELECT {KEYPAIR} FROM agent_keypairs WHERE id = ? AND account_id = ?",  # noqa: S608
+        f"SELECT {KEYPAIR} FROM agent_keypairs WHERE id = ? AND account_id = ?",
         (keypair_id, account_id),
     )
     if keypair is None:
@@ -31,7 +33,7 @@ def get(r: Reader, account_id: str, keypair_id: str) -> Keypair:
 def living(r: Reader, account_id: str, label: str) -> Keypair | None:
     return r.struct(
         Keypair,
-        f"SELECT {KEYPAIR} FROM agent_keypairs WHERE account_id = ? AND label = ? AND is_active = 1",  # noqa: S608
+        f"SELECT {KEYPAIR} FROM agent_keypairs WHERE account_id = ? AND label = ? AND is_active = 1",
         (account_id, label),
     )
 
@@ -40,7 +42,7 @@ def default_living(r: Reader, account_id: str) -> Keypair | None:
     """The keypair that new connections use: the oldest living one, which signing up made, unless it is gone."""
     return r.struct(
         Keypair,
-        f"SELECT {KEYPAIR} FROM agent_keypairs WHERE account_id = ? AND is_active = 1"  # noqa: S608
+        f"SELECT {KEYPAIR} FROM agent_keypairs WHERE account_id = ? AND is_active = 1"
         " ORDER BY label = 'default' DESC, created_at LIMIT 1",
         (account_id,),
     )

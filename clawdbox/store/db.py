@@ -157,12 +157,10 @@ class Store:
                     listener(wakes)
 
     def _commit(self, group: list[_Write]) -> tuple[list[tuple[Any, BaseException | None]], set[str]]:
-        outcomes: list[tuple[Any, BaseException | None]] = []
         wakes: set[str] = set()
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            for write in group:
-                outcomes.append(self._savepoint(write.fn, wakes))
+            outcomes = [self._savepoint(write.fn, wakes) for write in group]
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             if self._writer.in_transaction:
@@ -175,8 +173,10 @@ class Store:
         tx = Tx(self._writer, self.clock.now())
         try:
             result = fn(tx)
-        except Exception as error:  # noqa: BLE001 - handed to the one who waits for this write
-            if not self._writer.in_transaction:  # SQLite itself gave the whole group up (disk full, I/O error)
+        except Exception as error:
+            if (
+                not self._writer.in_transaction
+            ):  # SQLite itself gave the whole group up (disk full, I/O error)
                 raise
             self._writer.execute("ROLLBACK TO one")
             self._writer.execute("RELEASE one")
@@ -197,14 +197,20 @@ def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | N
 
 def _storage_problem(error: sqlite3.Error) -> Exception:
     if "full" in str(error) or "I/O" in str(error):
-        return Unavailable("storage_full", "The disk of the box is full or failing: nothing was saved. Free some space.")
+        return Unavailable(
+            "storage_full", "The disk of the box is full or failing: nothing was saved. Free some space."
+        )
     return error
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     mode = "ro" if read_only else "rw"
     db = sqlite3.connect(
-        f"file:{path.as_posix()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=10
+        f"file:{path.as_posix()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=10,
     )
     db.row_factory = _as_dict
     db.execute("PRAGMA foreign_keys=ON")

@@ -8,7 +8,9 @@ from pathlib import Path
 from clawdbox.clock import iso
 from clawdbox.errors import StartRefused
 
-_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT"
+_VERSIONS = (
+    "CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT"
+)
 
 
 def available() -> list[tuple[str, str]]:

@@ -1,10 +1,10 @@
 """Between Python values and what SQLite stores: times as fixed-width text, JSON as text, booleans as 0 and 1."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -31,16 +31,15 @@ def parameters(values: Iterable[Any] | Mapping[str, Any]) -> Any:
 
 def to_struct(kind: type[S], row: Mapping[str, Any]) -> S:
     """A row as a frozen Struct whose fields bear the columns' names; JSON columns are decoded by their field's type."""
-    json_fields = _json_fields(kind)
     values = dict(row)
-    for name in json_fields:
+    for name in _json_fields(cast(Hashable, kind)):
         if isinstance(values.get(name), str):
             values[name] = msgspec.json.decode(values[name])
     return msgspec.convert(values, kind, strict=False)
 
 
 @cache
-def _json_fields(kind: type[Any]) -> tuple[str, ...]:
+def _json_fields(kind: Hashable) -> tuple[str, ...]:
     info = msgspec.inspect.type_info(kind)
     assert isinstance(info, msgspec.inspect.StructType)
     return tuple(field.name for field in info.fields if _is_container(field.type))

@@ -105,10 +105,8 @@ def _key(fingerprint: str | None, key_type: str | None) -> HostKey | None:
 
 def pinned(connection: Connection, key: HostKey, now: datetime) -> Connection:
     """The connection trusting `key` from now on; the same pin keeps its date."""
-    if connection.host_key_fingerprint == key.fingerprint:
-        at = connection.host_key_pinned_at or now
-    else:
-        at = now
+    same = connection.host_key_fingerprint == key.fingerprint
+    at = (connection.host_key_pinned_at or now) if same else now
     return msgspec.structs.replace(
         connection,
         host_key_fingerprint=key.fingerprint,

@@ -52,7 +52,15 @@ class Connections:
         return await self._store.read(lambda r: sql.get(r, account_id, connection_id, deleted=deleted))
 
     async def create(
-        self, actor: Actor, account_id: str, *, label: str, host: str, port: int, username: str, keypair_id: str | None
+        self,
+        actor: Actor,
+        account_id: str,
+        *,
+        label: str,
+        host: str,
+        port: int,
+        username: str,
+        keypair_id: str | None,
     ) -> Connection:
         place = self._place(label, host, port, username)
 
@@ -90,7 +98,9 @@ class Connections:
             _refuse_label(tx, account_id, place.label, connection_id)
             keypair = _keypair(tx, account_id, keypair_id) if keypair_id else None
             sessions = lease_sql.open_on_connection(tx, connection_id)
-            after = rules.edited(before, place, keypair.id if keypair else before.keypair_id, sessions, tx.now)
+            after = rules.edited(
+                before, place, keypair.id if keypair else before.keypair_id, sessions, tx.now
+            )
             sql.save(tx, after)
             detail = {"before": _where(before), "after": _where(after)}
             self._tell(tx, actor, after, "connection.updated", "connection.update", detail)
@@ -118,7 +128,13 @@ class Connections:
         return await self._store.write(change), removal
 
     async def test(
-        self, actor: Actor, account_id: str, connection_id: str, *, accept_host_key: bool, fingerprint: str | None
+        self,
+        actor: Actor,
+        account_id: str,
+        connection_id: str,
+        *,
+        accept_host_key: bool,
+        fingerprint: str | None,
     ) -> TestOutcome:
         """Log in and run an echo, within `test_timeout_s`. The outcome is written down whatever becomes of the caller.
 
@@ -129,7 +145,9 @@ class Connections:
         return await asyncio.shield(asyncio.ensure_future(self._test(actor, connection, trusted)))
 
     async def _test(self, actor: Actor, connection: Connection, trusted: HostKey | None) -> TestOutcome:
-        keypair = await self._store.read(lambda r: key_sql.get(r, connection.account_id, connection.keypair_id))
+        keypair = await self._store.read(
+            lambda r: key_sql.get(r, connection.account_id, connection.keypair_id)
+        )
         link: Link | None = None
         try:
             async with asyncio.timeout(self._settings.test_timeout_s):
@@ -150,9 +168,13 @@ class Connections:
 
     async def _show_key(self, actor: Actor, connection: Connection, offered: HostKey) -> Exception:
         """Keep what the server showed, and give the error that shows it to the person."""
-        return await self._store.write(lambda tx: self.note_key(tx, actor, connection, offered, "connection.test"))
+        return await self._store.write(
+            lambda tx: self.note_key(tx, actor, connection, offered, "connection.test")
+        )
 
-    def note_key(self, tx: Tx, actor: Actor, connection: Connection, offered: HostKey, action: str) -> Exception:
+    def note_key(
+        self, tx: Tx, actor: Actor, connection: Connection, offered: HostKey, action: str
+    ) -> Exception:
         """Within a transaction: another key than the pin was seen on this connection, by whatever path."""
         now = sql.get(tx, connection.account_id, connection.id, deleted=True)
         sql.save(tx, rules.shown(now, offered, tx.now))
@@ -166,13 +188,25 @@ class Connections:
         }
         self._ledger.event(tx, now.account_id, kind, "connection", now.id, detail)
         self._ledger.audit(
-            tx, actor, action, "ssh_connection", now.id, result="failed", detail=detail, account_id=now.account_id
+            tx,
+            actor,
+            action,
+            "ssh_connection",
+            now.id,
+            result="failed",
+            detail=detail,
+            account_id=now.account_id,
         )
         log.warning(kind, connection_id=now.id, account_id=now.account_id)
         return problem
 
     async def _record(
-        self, actor: Actor, tested: Connection, key: HostKey | None, failure: DialFailure | None, link: Link | None
+        self,
+        actor: Actor,
+        tested: Connection,
+        key: HostKey | None,
+        failure: DialFailure | None,
+        link: Link | None,
     ) -> TestOutcome:
         result = rules.result_of(failure.cause) if failure else TestResult.OK
         latency = round(link.latency_ms, 2) if link else None
@@ -181,16 +215,28 @@ class Connections:
         def change(tx: Tx) -> Connection:
             now = sql.get(tx, tested.account_id, tested.id)
             if (now.host, now.port) != (tested.host, tested.port):
-                raise Conflict("connection_changed", "The connection was edited during the test. Test it again.")
+                raise Conflict(
+                    "connection_changed", "The connection was edited during the test. Test it again."
+                )
             after = rules.tested(now, result, message, latency, tx.now)
             if key:
                 after = self._pin(tx, actor, after, key)
             sql.save(tx, after)
-            self._tell(tx, actor, after, "connection.tested", "connection.test", {"result": result}, ok=failure is None)
+            self._tell(
+                tx,
+                actor,
+                after,
+                "connection.tested",
+                "connection.test",
+                {"result": result},
+                ok=failure is None,
+            )
             return after
 
         connection = await self._store.write(change)
-        log.info("ssh.test", result=str(result), connection_id=connection.id, account_id=connection.account_id)
+        log.info(
+            "ssh.test", result=str(result), connection_id=connection.id, account_id=connection.account_id
+        )
         return TestOutcome(
             result=result,
             latency_ms=latency,
@@ -213,9 +259,13 @@ class Connections:
             lambda r: (key_sql.get(r, connection.account_id, connection.keypair_id), sql.twins(r, connection))
         )
         if twins:
-            return KeyRemoval(False, None, "The key stays on the server: another saved connection enters by it.")
+            return KeyRemoval(
+                False, None, "The key stays on the server: another saved connection enters by it."
+            )
         if connection.host_key_fingerprint is None:
-            return KeyRemoval(False, None, "The server's host key was never accepted, so the box did not log in to it.")
+            return KeyRemoval(
+                False, None, "The server's host key was never accepted, so the box did not log in to it."
+            )
         trusted = HostKey(connection.host_key_fingerprint, connection.host_key_type or "")
         try:
             async with asyncio.timeout(_REMOVAL_TIMEOUT_S):
@@ -227,7 +277,9 @@ class Connections:
         except DialFailure as failure:
             return KeyRemoval(True, False, f"The key is still on the server: {failure.message} {_BY_HAND}")
         except TimeoutError:
-            return KeyRemoval(True, False, f"The key is still on the server: it took too long to answer. {_BY_HAND}")
+            return KeyRemoval(
+                True, False, f"The key is still on the server: it took too long to answer. {_BY_HAND}"
+            )
 
     # the owner's choice about loopback
 
@@ -247,7 +299,9 @@ class Connections:
         self._addresses.by_setting = allowed
 
     async def load_loopback(self) -> None:
-        value = await self._store.read(lambda r: r.value("SELECT value FROM box_meta WHERE key = 'allow_loopback'"))
+        value = await self._store.read(
+            lambda r: r.value("SELECT value FROM box_meta WHERE key = 'allow_loopback'")
+        )
         self._addresses.by_setting = value == "1"
 
     # the demo server
@@ -259,7 +313,9 @@ class Connections:
         def change(tx: Tx) -> None:
             existing = sql.by_label(tx, account_id, label)
             if existing:
-                moved = msgspec.structs.replace(existing, host=host, port=port, username=username, updated_at=tx.now)
+                moved = msgspec.structs.replace(
+                    existing, host=host, port=port, username=username, updated_at=tx.now
+                )
                 sql.save(tx, moved)
                 return
             keypair = _keypair(tx, account_id, None)
@@ -323,7 +379,9 @@ async def _remove(link: Link, keypair: Keypair) -> KeyRemoval:
     try:
         result = await run(link, command, timeout_s=_REMOVAL_TIMEOUT_S, max_output_bytes=4096)
     except (LinkLost, ChannelRefused):
-        return KeyRemoval(True, None, f"The link broke in between, so nobody knows whether the key is gone. {_BY_HAND}")
+        return KeyRemoval(
+            True, None, f"The link broke in between, so nobody knows whether the key is gone. {_BY_HAND}"
+        )
     if result.exit_status == 0 and b"removed" in result.stdout:
         return KeyRemoval(True, True, "The key was taken off the server.")
     if result.exit_status == 0 and b"absent" in result.stdout:
@@ -352,7 +410,11 @@ def _same(offered: HostKey | None, trusted: HostKey | None) -> bool:
 def _refuse_label(r: Reader, account_id: str, label: str, unless: str | None) -> None:
     taken = sql.by_label(r, account_id, label)
     if taken and taken.id != unless:
-        raise Conflict("label_taken", f"You already have a connection called {label!r}. Choose another name.", field="label")
+        raise Conflict(
+            "label_taken",
+            f"You already have a connection called {label!r}. Choose another name.",
+            field="label",
+        )
 
 
 def _refuse_in_use(r: Reader, connection_id: str) -> None:
@@ -374,7 +436,7 @@ def _draft(connection_id: str, account_id: str, keypair_id: str, place: rules.Pl
     never = dict.fromkeys(Connection.__struct_fields__)
     known = {"id": connection_id, "account_id": account_id, "keypair_id": keypair_id}
     times = {"created_at": tx.now, "updated_at": tx.now}
-    return Connection(**{**never, **known, **msgspec.structs.asdict(place), **times})  # type: ignore[arg-type]
+    return Connection(**{**never, **known, **msgspec.structs.asdict(place), **times})
 
 
 def _where(connection: Connection) -> dict[str, Any]:

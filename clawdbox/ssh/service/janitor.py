@@ -22,7 +22,9 @@ log = structlog.get_logger("clawdbox.janitor")
 class Janitor:
     """Sweeps on a schedule, and at once when something happened that ends leases (a revoked key, a disabled account)."""
 
-    def __init__(self, store: Store, hub: Hub, settings: Settings, accounts: Accounts, leases: Leases) -> None:
+    def __init__(
+        self, store: Store, hub: Hub, settings: Settings, accounts: Accounts, leases: Leases
+    ) -> None:
         self._store = store
         self._hub = hub
         self._settings = settings

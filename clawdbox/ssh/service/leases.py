@@ -78,7 +78,13 @@ class Leases:
         return await self._store.read(lambda r: sql.get(r, account_id, lease_id))
 
     async def list(
-        self, account_id: str, *, status: LeaseStatus | None, connection_id: str | None, limit: int, offset: int
+        self,
+        account_id: str,
+        *,
+        status: LeaseStatus | None,
+        connection_id: str | None,
+        limit: int,
+        offset: int,
     ) -> tuple[list[Lease], int]:
         return await self._store.read(lambda r: sql.page(r, account_id, status, connection_id, limit, offset))
 
@@ -135,12 +141,16 @@ class Leases:
         self._keep(task)
         return await asyncio.shield(task)
 
-    def _intend(self, tx: Tx, account_id: str, connection_id: str, limit: int) -> tuple[Lease, Connection, Keypair]:
+    def _intend(
+        self, tx: Tx, account_id: str, connection_id: str, limit: int
+    ) -> tuple[Lease, Connection, Keypair]:
         connection = connection_sql.get(tx, account_id, connection_id)
         rules.check_start(connection, sql.count_open(tx, account_id), limit)
         keypair = key_sql.get(tx, account_id, connection.keypair_id)
         if not keypair.is_active:
-            raise Conflict("keypair_revoked", "The key of this connection is revoked. Choose another one for it first.")
+            raise Conflict(
+                "keypair_revoked", "The key of this connection is revoked. Choose another one for it first."
+            )
         never = dict.fromkeys(Lease.__struct_fields__)
         known = {"id": new_id(tx.now), "account_id": account_id, "connection_id": connection_id}
         more = {"keypair_id": keypair.id, "status": LeaseStatus.PENDING, "created_at": tx.now}
@@ -178,7 +188,9 @@ class Leases:
         self._audit(tx, actor, active, "session.start")
         return active
 
-    async def _failed(self, actor: Actor, lease: Lease, connection: Connection, failure: DialFailure) -> Problem:
+    async def _failed(
+        self, actor: Actor, lease: Lease, connection: Connection, failure: DialFailure
+    ) -> Problem:
         """Write the failed start down and return the error to raise."""
         self._meter.session_failed()
         log.warning("ssh.connect_failed", cause=failure.cause, **_ids(lease))
@@ -195,7 +207,9 @@ class Leases:
         def change(tx: Tx) -> Problem:
             now = sql.get(tx, lease.account_id, lease.id)
             if now.status is LeaseStatus.PENDING:
-                self._end(tx, actor, now, rules.Ending(CloseReason.ERROR, failure.message), action="session.start")
+                self._end(
+                    tx, actor, now, rules.Ending(CloseReason.ERROR, failure.message), action="session.start"
+                )
             if offered and failure.cause in connection_rules.HOST_KEY_CAUSES:
                 seen = self._connections.note_key(tx, actor, connection, offered, "session.start")
                 assert isinstance(seen, Problem)
@@ -209,7 +223,11 @@ class Leases:
             now = await self._store.read(
                 lambda r: connection_sql.get(r, connection.account_id, connection.id, deleted=True)
             )
-            pin = HostKey(now.host_key_fingerprint, now.host_key_type or "") if now.host_key_fingerprint else None
+            pin = (
+                HostKey(now.host_key_fingerprint, now.host_key_type or "")
+                if now.host_key_fingerprint
+                else None
+            )
             return await self._dialler.dial(now, keypair, pin)
 
         grace = timedelta(seconds=self._settings.grace_s)
@@ -237,7 +255,9 @@ class Leases:
         offered = offered_key(failure)
 
         def note(tx: Tx) -> None:
-            row = tx.one("SELECT account_id, connection_id FROM session_leases WHERE id = ?", (master.lease_id,))
+            row = tx.one(
+                "SELECT account_id, connection_id FROM session_leases WHERE id = ?", (master.lease_id,)
+            )
             if row and offered and failure.cause in connection_rules.HOST_KEY_CAUSES:
                 connection = connection_sql.get(tx, row["account_id"], row["connection_id"], deleted=True)
                 self._connections.note_key(tx, SYSTEM, connection, offered, "session.redial")
@@ -308,7 +328,10 @@ class Leases:
         """End every lease because the box stops."""
         ids = list(self._masters)
         await asyncio.gather(
-            *(self.end(SYSTEM, lease_id, rules.Ending(CloseReason.ERROR, rules.BOX_STOPPED)) for lease_id in ids),
+            *(
+                self.end(SYSTEM, lease_id, rules.Ending(CloseReason.ERROR, rules.BOX_STOPPED))
+                for lease_id in ids
+            ),
             return_exceptions=True,
         )
         if self._tasks:
@@ -325,7 +348,11 @@ class Leases:
             log.error("ssh.task_failed", error=repr(error))
 
     def _event(self, tx: Tx, lease: Lease) -> None:
-        payload = {"status": lease.status, "connection_id": lease.connection_id, "close_reason": lease.close_reason}
+        payload = {
+            "status": lease.status,
+            "connection_id": lease.connection_id,
+            "close_reason": lease.close_reason,
+        }
         self._ledger.event(tx, lease.account_id, f"session.{lease.status}", "session", lease.id, payload)
 
     def _audit(self, tx: Tx, actor: Actor, lease: Lease, action: str) -> None:
@@ -337,7 +364,14 @@ class Leases:
         }
         result = "failed" if lease.status is LeaseStatus.ERROR else "ok"
         self._ledger.audit(
-            tx, actor, action, "session_lease", lease.id, result=result, detail=detail, account_id=lease.account_id
+            tx,
+            actor,
+            action,
+            "session_lease",
+            lease.id,
+            result=result,
+            detail=detail,
+            account_id=lease.account_id,
         )
 
 

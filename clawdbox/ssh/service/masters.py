@@ -18,14 +18,23 @@ Refused = Callable[["Master", DialFailure], Awaitable[None]]
 
 # A redial that fails for one of these will fail again: there is nothing to wait for.
 FINAL_CAUSES = frozenset(
-    {"authentication", "host_key_unknown", "host_key_changed", "key_type_changed", "algorithms", "address_refused"}
+    {
+        "authentication",
+        "host_key_unknown",
+        "host_key_changed",
+        "key_type_changed",
+        "algorithms",
+        "address_refused",
+    }
 )
 
 
 class Master:
     """One warm connection for one lease, never shared (HOUSE rule 9). `dial` always re-checks the pin."""
 
-    def __init__(self, lease_id: str, clock: Clock, grace: timedelta, dial: Dial, changed: Changed, refused: Refused):
+    def __init__(
+        self, lease_id: str, clock: Clock, grace: timedelta, dial: Dial, changed: Changed, refused: Refused
+    ):
         self.lease_id = lease_id
         self.state = MasterState.DIALLING
         self.since = clock.now()

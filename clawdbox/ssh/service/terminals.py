@@ -32,7 +32,9 @@ _CLIENTS = 64
 class LiveTerminal:
     """A terminal whose bytes this process holds: while its PTY lives, and for a while after it has ended."""
 
-    def __init__(self, row: dict[str, Any], lease: Lease, master: Master, channel: PtyChannel, capacity: int) -> None:
+    def __init__(
+        self, row: dict[str, Any], lease: Lease, master: Master, channel: PtyChannel, capacity: int
+    ) -> None:
         self.id: str = row["id"]
         self.lease = lease
         self.ring = Ring(capacity)
@@ -51,7 +53,7 @@ class LiveTerminal:
 
     @property
     def is_open(self) -> bool:
-        return self._row["state"] == "open"
+        return bool(self._row["state"] == "open")
 
     @contextmanager
     def listen(self) -> Iterator[asyncio.Event]:
@@ -185,7 +187,9 @@ class Terminals:
         self, tx: Tx, actor: Actor, lease: Lease, terminal_id: str, cols: int, rows: int
     ) -> dict[str, Any]:
         if sum(row["state"] == "open" for row in sql.terminals(tx, lease.id)) >= MAX_PER_LEASE:
-            raise Conflict("terminal_limit_reached", f"{MAX_PER_LEASE} terminals are open here. Close one first.")
+            raise Conflict(
+                "terminal_limit_reached", f"{MAX_PER_LEASE} terminals are open here. Close one first."
+            )
         tx.insert(
             "terminals",
             {

@@ -12,7 +12,7 @@ CONNECTION = ", ".join(Connection.__struct_fields__)
 def all_of(r: Reader, account_id: str) -> list[Connection]:
     return r.structs(
         Connection,
-        f"SELECT {CONNECTION} FROM ssh_connections"  # noqa: S608
+        f"SELECT {CONNECTION} FROM ssh_connections"
         " WHERE account_id = ? AND deleted_at IS NULL ORDER BY label COLLATE NOCASE, id",
         (account_id,),
     )
@@ -22,7 +22,7 @@ def get(r: Reader, account_id: str, connection_id: str, *, deleted: bool = False
     """Raises NotFound; a deleted connection is only found when asked for (an old lease still shows it)."""
     found = r.struct(
         Connection,
-        f"SELECT {CONNECTION} FROM ssh_connections WHERE id = ? AND account_id = ?",  # noqa: S608
+        f"SELECT {CONNECTION} FROM ssh_connections WHERE id = ? AND account_id = ?",
         (connection_id, account_id),
     )
     if found is None or (found.deleted_at and not deleted):
@@ -33,8 +33,7 @@ def get(r: Reader, account_id: str, connection_id: str, *, deleted: bool = False
 def by_label(r: Reader, account_id: str, label: str) -> Connection | None:
     return r.struct(
         Connection,
-        f"SELECT {CONNECTION} FROM ssh_connections"  # noqa: S608
-        " WHERE account_id = ? AND label = ? AND deleted_at IS NULL",
+        f"SELECT {CONNECTION} FROM ssh_connections WHERE account_id = ? AND label = ? AND deleted_at IS NULL",
         (account_id, label),
     )
 
@@ -48,7 +47,7 @@ def save(tx: Tx, connection: Connection) -> None:
     columns = ", ".join(
         f"{name} = :{name}" for name in values if name not in ("id", "account_id", "created_at")
     )
-    tx.run(f"UPDATE ssh_connections SET {columns} WHERE id = :id", values)  # noqa: S608
+    tx.run(f"UPDATE ssh_connections SET {columns} WHERE id = :id", values)
 
 
 def twins(r: Reader, connection: Connection) -> int:

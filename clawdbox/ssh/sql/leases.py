@@ -16,7 +16,7 @@ _OPEN = "status IN ('pending', 'active')"
 def get(r: Reader, account_id: str, lease_id: str) -> Lease:
     found = r.struct(
         Lease,
-        f"SELECT {LEASE} FROM session_leases WHERE id = ? AND account_id = ?",  # noqa: S608
+        f"SELECT {LEASE} FROM session_leases WHERE id = ? AND account_id = ?",
         (lease_id, account_id),
     )
     if found is None:
@@ -41,18 +41,20 @@ def page(
     }
     leases = r.structs(
         Lease,
-        f"SELECT {LEASE} {where} ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset",  # noqa: S608
+        f"SELECT {LEASE} {where} ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset",
         values,
     )
-    return leases, int(r.value(f"SELECT count(*) {where}", values))  # noqa: S608
+    return leases, int(r.value(f"SELECT count(*) {where}", values))
 
 
 def open_leases(r: Reader) -> list[Lease]:
-    return r.structs(Lease, f"SELECT {LEASE} FROM session_leases WHERE {_OPEN} ORDER BY id")  # noqa: S608
+    return r.structs(Lease, f"SELECT {LEASE} FROM session_leases WHERE {_OPEN} ORDER BY id")
 
 
 def count_open(r: Reader, account_id: str) -> int:
-    return int(r.value(f"SELECT count(*) FROM session_leases WHERE account_id = ? AND {_OPEN}", (account_id,)))  # noqa: S608
+    return int(
+        r.value(f"SELECT count(*) FROM session_leases WHERE account_id = ? AND {_OPEN}", (account_id,))
+    )
 
 
 def count_active(r: Reader) -> int:
@@ -61,21 +63,21 @@ def count_active(r: Reader) -> int:
 
 def open_on_connection(r: Reader, connection_id: str) -> list[str]:
     rows = r.all(
-        f"SELECT id FROM session_leases WHERE connection_id = ? AND {_OPEN} ORDER BY id DESC",  # noqa: S608
+        f"SELECT id FROM session_leases WHERE connection_id = ? AND {_OPEN} ORDER BY id DESC",
         (connection_id,),
     )
     return [row["id"] for row in rows]
 
 
 def open_with_keypair(r: Reader, keypair_id: str) -> list[str]:
-    rows = r.all(f"SELECT id FROM session_leases WHERE keypair_id = ? AND {_OPEN} ORDER BY id", (keypair_id,))  # noqa: S608
+    rows = r.all(f"SELECT id FROM session_leases WHERE keypair_id = ? AND {_OPEN} ORDER BY id", (keypair_id,))
     return [row["id"] for row in rows]
 
 
 def newest_open(r: Reader, account_id: str) -> dict[str, str]:
     """connection id → its newest open lease"""
     rows = r.all(
-        f"SELECT connection_id, max(id) AS id FROM session_leases WHERE account_id = ? AND {_OPEN}"  # noqa: S608
+        f"SELECT connection_id, max(id) AS id FROM session_leases WHERE account_id = ? AND {_OPEN}"
         " GROUP BY connection_id",
         (account_id,),
     )
@@ -85,7 +87,7 @@ def newest_open(r: Reader, account_id: str) -> dict[str, str]:
 def present(r: Reader, account_id: str, connection_id: str) -> Lease | None:
     return r.struct(
         Lease,
-        f"SELECT {LEASE} FROM session_leases"  # noqa: S608
+        f"SELECT {LEASE} FROM session_leases"
         " WHERE account_id = ? AND connection_id = ? AND status = 'active' ORDER BY id DESC LIMIT 1",
         (account_id, connection_id),
     )
@@ -100,7 +102,7 @@ def save(tx: Tx, lease: Lease) -> None:
     columns = ", ".join(
         f"{name} = :{name}" for name in values if name not in ("id", "account_id", "created_at")
     )
-    tx.run(f"UPDATE session_leases SET {columns} WHERE id = :id", values)  # noqa: S608
+    tx.run(f"UPDATE session_leases SET {columns} WHERE id = :id", values)
 
 
 def beat(tx: Tx, lease_id: str, heartbeat: datetime | None, activity: datetime) -> None:
@@ -161,14 +163,14 @@ TERMINAL = "id, session_lease_id, state, cols, rows, exit_status, end_reason, cr
 
 def terminals(r: Reader, lease_id: str) -> list[dict[str, Any]]:
     return r.all(
-        f"SELECT {TERMINAL} FROM terminals WHERE session_lease_id = ? ORDER BY id",  # noqa: S608
+        f"SELECT {TERMINAL} FROM terminals WHERE session_lease_id = ? ORDER BY id",
         (lease_id,),
     )
 
 
 def terminal(r: Reader, lease_id: str, terminal_id: str) -> dict[str, Any]:
     row = r.one(
-        f"SELECT {TERMINAL} FROM terminals WHERE id = ? AND session_lease_id = ?",  # noqa: S608
+        f"SELECT {TERMINAL} FROM terminals WHERE id = ? AND session_lease_id = ?",
         (terminal_id, lease_id),
     )
     if row is None:

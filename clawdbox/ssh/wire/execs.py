@@ -99,7 +99,7 @@ class _Run:
     async def _finish(self, channel: ExecChannel, pump: asyncio.Task[None]) -> bool:
         """Stop the command, take what it still says, and close."""
         try:
-            ended = await end(channel, self._grace_s)
+            ended = await end(self._link, channel, self._grace_s)
             if ended and not pump.done():
                 await asyncio.wait({pump}, timeout=_LINGER_S)
         finally:

@@ -31,7 +31,7 @@ class Link:
         self.offered = OfferedKey("", "")
         self.server_version = ""
         self.banner = ""
-        self.username = ""
+        self.ignores_signals = False
         self._conn: asyncssh.SSHClientConnection | None = None
         self._lost: str | None = None
         self._closing = False
@@ -46,7 +46,7 @@ class Link:
         """Called once by `dial`, after the login."""
         self._conn, self.offered, self.banner = conn, offered, banner
         self.server_version = one_line(version)
-        self.username = str(conn.get_extra_info("username", ""))
+        self.ignores_signals = str(conn.get_extra_info("username")) == "root"  # see `ending`
 
     @property
     def is_up(self) -> bool:
@@ -164,7 +164,8 @@ class Link:
     ) -> ByteSession:
         if self._conn is None or not self.is_up:
             raise LinkLost(self._lost or "This connection was closed.")
-        session = ByteSession(high_water, partial(self._opened, on_sent), self._closed)
+        command = None if kwargs["request_pty"] else kwargs["command"]
+        session = ByteSession(high_water, partial(self._opened, on_sent), self._closed, command)
         opening = asyncio.ensure_future(self._conn.create_session(lambda: session, encoding=None, **kwargs))
         try:
             await asyncio.shield(opening)

@@ -31,7 +31,9 @@ class ByteSession(asyncssh.SSHClientSession[bytes]):
         high_water: int,
         on_open: Callable[["ByteSession"], None],
         on_closed: Callable[["ByteSession"], None],
+        command: str | None = None,
     ) -> None:
+        self.command = command  # only of commands without a terminal
         self._high = high_water
         self._on_open = on_open
         self._on_closed = on_closed

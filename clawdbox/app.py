@@ -1,0 +1,198 @@
+"""The only file that knows every room: it wires them, and starts and stops them in order."""
+
+import asyncio
+import getpass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from clawdbox import net
+from clawdbox.accounts import Account, Accounts
+from clawdbox.agents.service import Conversations
+from clawdbox.clock import Clock
+from clawdbox.events import Actor, Hub, Ledger
+from clawdbox.events.wire import AuditFile
+from clawdbox.ids import new_id
+from clawdbox.keys.service import Keys
+from clawdbox.metrics import Metrics
+from clawdbox.recovery import Recovery
+from clawdbox.settings import Settings
+from clawdbox.ssh.service.connections import Connections
+from clawdbox.ssh.service.dialling import Addresses, Dialler
+from clawdbox.ssh.service.execs import Execs
+from clawdbox.ssh.service.janitor import Janitor
+from clawdbox.ssh.service.leases import Leases
+from clawdbox.ssh.service.terminals import Terminals
+from clawdbox.ssh.sql import leases as lease_sql
+from clawdbox.ssh.wire.demo import DemoServer
+from clawdbox.store import Store, Tx
+from clawdbox.store.migrate import migrate
+from clawdbox.vault import Keyring, Label, RecoveryWords, Sealer, prepare_folder, verify_database
+
+log = structlog.get_logger("clawdbox.box")
+DATABASE = "clawdbox.db"
+AUDIT_FILE = "audit.jsonl"
+DEMO_LABEL = "Demo server"
+
+
+class Box:
+    """One box. After `open` its rooms answer; after `start` it also holds leases, keeps time and listens to events."""
+
+    store: Store
+    keyring: Keyring
+    sealer: Sealer
+    ledger: Ledger
+    keys: Keys
+    accounts: Accounts
+    connections: Connections
+    leases: Leases
+    execs: Execs
+    terminals: Terminals
+    conversations: Conversations
+    recovery: Recovery
+    owner: Account
+
+    def __init__(self, data_dir: Path, settings: Settings, clock: Clock | None = None) -> None:
+        self.data_dir = data_dir
+        self.settings = settings
+        self.clock = clock or Clock.from_environment()
+        self.hub = Hub()
+        self.metrics = Metrics()
+        self.stopping = asyncio.Event()
+        self.addresses = Addresses(settings)
+        self._jobs: list[AuditFile | Janitor] = []
+        self._demo: DemoServer | None = None
+
+    # opening: the vault first, the database only when it is this vault's
+
+    async def open(self) -> None:
+        """Open or make keyring, database, owner and key. Raises StartRefused before anything is written."""
+        prepare_folder(self.data_dir)
+        database = self.data_dir / DATABASE
+        words = self._open_keyring(database)
+        fresh = verify_database(self.keyring, database) == "new"
+        migrate(database, self.clock.now())
+        database.chmod(0o600)
+        self.store = Store.open(database, self.clock)
+        self.store.on_commit(self.hub.wake)
+        if fresh:
+            await self.store.write(self._bind_database)
+        self._wire(words)
+        await self.recovery.load()
+        await self.connections.load_loopback()
+        self.owner = await self.accounts.ensure_owner()
+
+    def _open_keyring(self, database: Path) -> RecoveryWords | None:
+        words = None
+        if Keyring.exists(self.data_dir):
+            self.keyring = Keyring.open(self.data_dir, database=database)
+        else:
+            instance_id = new_id(datetime.now(UTC))
+            self.keyring, words = Keyring.create(self.data_dir, instance_id, database=database)
+        self.sealer = self.keyring.sealer()
+        return words
+
+    def _bind_database(self, tx: Tx) -> None:
+        for key, value in self.keyring.meta_rows().items():
+            tx.run("INSERT OR REPLACE INTO box_meta VALUES (?, ?)", (key, value))
+
+    def _wire(self, words: RecoveryWords | None) -> None:
+        store, settings = self.store, self.settings
+        self.ledger = Ledger(self.mac_key(Label.AUDIT))
+        self.keys = Keys(store, self.ledger, self.sealer, lease_sql.open_with_keypair)
+        self.accounts = Accounts(store, self.ledger, settings, self._make_key)
+        self.recovery = Recovery(store, self.ledger, self.keyring, words)
+        dialler = Dialler(settings, self.addresses, self.keys)
+        self.connections = Connections(store, self.ledger, settings, self.addresses, dialler)
+        self.leases = Leases(
+            store, self.ledger, settings, self.accounts, self.connections, dialler, self.metrics
+        )
+        self.execs = Execs(store, self.ledger, self.leases)
+        self.terminals = Terminals(store, self.ledger, settings, self.leases)
+        self.conversations = Conversations(store, self.ledger, self.leases, self.execs)
+        self.leases.on_started = self.conversations.lease_started
+        self.leases.on_ended = self.conversations.lease_ended
+        self.leases.on_closing.append(self.terminals.close_all)
+
+    def _make_key(self, tx: Tx, actor: Actor, account_id: str) -> object:
+        return self.keys.create_in(tx, actor, account_id, "default")
+
+    # running
+
+    async def start(self) -> None:
+        """Open, settle what a crash left behind, and start the jobs."""
+        await self.open()
+        await self.conversations.start()
+        ended = await self.leases.recover()
+        if ended:
+            log.warning("box.recovered", leases_ended=ended)
+        audit_file = AuditFile(self.data_dir / AUDIT_FILE, self.store, self.hub)
+        await audit_file.start()
+        janitor = Janitor(self.store, self.hub, self.settings, self.accounts, self.leases)
+        janitor.start()
+        self._jobs = [janitor, audit_file]
+        if self.settings.demo:
+            await self._start_demo()
+
+    async def stop(self) -> None:
+        """In the opposite order; every open lease ends and says why."""
+        self.stopping.set()
+        await self.leases.stop()
+        await self.conversations.stop()
+        if self._demo:
+            await self._demo.stop()
+        for job in self._jobs:
+            await job.stop()
+        await self.store.close()
+
+    @classmethod
+    @asynccontextmanager
+    async def offline(
+        cls, data_dir: Path, settings: Settings, clock: Clock | None = None
+    ) -> AsyncIterator["Box"]:
+        """A box that serves nothing, for a command when no box runs. The caller holds the instance lock."""
+        box = cls(data_dir, settings, clock)
+        await box.open()
+        audit_file = AuditFile(data_dir / AUDIT_FILE, box.store, box.hub)
+        try:
+            await audit_file.start()
+            yield box
+        finally:
+            await audit_file.stop()
+            await box.store.close()
+
+    async def _start_demo(self) -> None:
+        keypair = (await self.keys.list(self.owner.id))[0]
+        self._demo = DemoServer()
+        await self._demo.start(self.data_dir / "demo", keypair.public_key)
+        await self.connections.save_demo(
+            self.owner.id, DEMO_LABEL, "127.0.0.1", self._demo.port, getpass.getuser()
+        )
+
+    # what the web asks of it
+
+    def mac_key(self, label: Label | str) -> bytes:
+        """A key for one purpose (`csrf`, `cookie`, `audit`), derived from the master key."""
+        return self.sealer.mac_key(label if isinstance(label, Label) else Label[label.upper()])
+
+    @property
+    def own_port(self) -> int | None:
+        return self.addresses.own_port
+
+    @own_port.setter
+    def own_port(self, port: int) -> None:
+        self.addresses.own_port = port
+
+    @property
+    def address(self) -> str:
+        """What people type into a browser."""
+        if self.settings.public_url:
+            return self.settings.public_url.rstrip("/")
+        host = self.settings.host
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            host = net.lan_address() or "127.0.0.1"
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{self.own_port or self.settings.port}"
