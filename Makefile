@@ -31,19 +31,19 @@ run: setup ## start the box with its demo server (ARGS="--port 9000")
 .PHONY: setup
 setup: ui ## make what a run needs: .venv with the clawdbox command, and the built UI
 
-.PHONY: run-deps
-run-deps:
+.PHONY: deps
+deps: ## .venv alone, with the clawdbox command
 	@PYTHON='$(PYTHON)' sh packaging/setup.sh run
 
 .PHONY: setup-dev
 setup-dev: ui tools ## the same with the tools for checks and tests
 
 .PHONY: tools
-tools:
+tools: ## .venv alone, with the tools for checks and tests
 	@PYTHON='$(PYTHON)' sh packaging/setup.sh dev
 
 .PHONY: ui
-ui: run-deps ## build the UI into clawdbox/web/static, if its sources changed
+ui: deps ## build the UI into clawdbox/web/static, if its sources changed
 	@$(BIN)/python packaging/build_ui.py build
 
 .PHONY: test
@@ -83,7 +83,7 @@ bench: setup-dev ## measure the box against bare Litestar and asyncssh
 	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/python -m bench $(ARGS)
 
 .PHONY: lock
-lock: tools ## pin the dependencies of pyproject.toml anew, with hashes
+lock: tools ## pin what pyproject.toml asks for, with hashes (ARGS=--upgrade: the newest)
 	$(LOCK) $(ARGS) pyproject.toml -o requirements/run.txt
 	$(LOCK) $(ARGS) --group build -o requirements/build.txt
 	$(LOCK) $(ARGS) --group node -o requirements/node.txt
