@@ -30,7 +30,7 @@ class Execs:
         self._ledger = ledger
         self._leases = leases
 
-    async def run(
+    async def execute(
         self,
         actor: Actor,
         account_id: str,
@@ -76,6 +76,10 @@ class Execs:
             cancelled=result.cancelled,
             duration_ms=result.duration_ms,
         )
+
+    def touch(self, lease_id: str) -> None:
+        """Work on the lease goes on, even while no byte moves."""
+        self._leases.touch(lease_id)
 
     async def _on_wire(
         self,

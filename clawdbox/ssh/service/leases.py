@@ -160,6 +160,7 @@ class Leases:
         return lease, connection, keypair
 
     async def _bring_up(self, actor: Actor, lease: Lease, connection: Connection, keypair: Keypair) -> Lease:
+        self._meter.session_started()
         master = self._make_master(lease, connection, keypair)
         self._masters[lease.id] = master
         try:
@@ -172,7 +173,6 @@ class Leases:
         except Problem:
             await self._release(lease.id)
             raise
-        self._meter.session_started()
         assert master.link is not None or master.lost_at is not None
         if master.link:
             self._meter.ssh_connected(master.link.latency_ms)
@@ -286,6 +286,8 @@ class Leases:
             return self._end(tx, actor, lease, ending)
 
         lease = await self._store.write(change)
+        if lease and lease.status is LeaseStatus.ERROR:
+            self._meter.session_failed()
         if lease:
             log.info("ssh.disconnect", reason=str(ending.reason), **_ids(lease))
         await self._release(lease_id)
