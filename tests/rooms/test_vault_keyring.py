@@ -76,6 +76,7 @@ def test_renewed_words_open_it_and_the_old_ones_no_longer_do(folder: Path) -> No
     assert new != old
     assert opens(Keyring.open_with_words(folder, new), value)
     assert opens(reopen(folder), value)
+    keyring.renew_recovery()
     with pytest.raises(Problem) as caught:
         Keyring.open_with_words(folder, old)
     assert caught.value.code == "words_wrong"

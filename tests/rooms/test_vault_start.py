@@ -305,16 +305,19 @@ def test_a_look_beside_a_running_box_disturbs_neither(tmp_path: Path) -> None:
 def test_a_write_that_died_before_the_log_was_turned_on_is_seen_as_undone(tmp_path: Path) -> None:
     """A rollback journal is hot here: SQLite would first mend the database, which a look must not."""
     path = tmp_path / "clawdbox.db"
-    spill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<3000) INSERT INTO box_meta SELECT i, hex(zeroblob(200)) FROM n"
+    spill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<3000) INSERT INTO filling SELECT i, hex(zeroblob(200)) FROM n"
     killed_after(
         path,
         "PRAGMA cache_size=5",
         "CREATE TABLE box_meta (key, value)",
+        "CREATE TABLE filling (key, value)",
         "INSERT INTO box_meta VALUES ('instance_id', 'kept')",
         "BEGIN",
+        "UPDATE box_meta SET value = 'undone'",
         spill,
     )
     assert (tmp_path / "clawdbox.db-journal").stat().st_size > 0
+    assert b"undone" in path.read_bytes()
     before = files(tmp_path)
     assert peek_meta(path) == {"instance_id": "kept"}
     assert files(tmp_path) == before

@@ -1,11 +1,14 @@
 """The keyring file is read strictly: one keyring has one text, and any other is refused with a code."""
 
+import base64
+import hmac
 import json
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -151,6 +154,21 @@ def test_a_slot_opens_with_its_secret_key_and_box_only(kind: type[HostSlot] | ty
     assert slots.unwrap(slot, INSTANCE, OLD, b"x" * 32) is None
     assert slots.unwrap(slot, INSTANCE, NEW, SECRET) is None
     assert slots.unwrap(slot, "another-box", OLD, SECRET) is None
+
+
+def test_version_1_of_a_slot_is_what_it_has_always_been() -> None:
+    """Built here without the vault's own joins: a box must open the keyrings of its older releases."""
+
+    def field(part: bytes) -> bytes:
+        return len(part).to_bytes(4, "big") + part
+
+    info = b"".join(map(field, (b"clawdbox/slot/v1", INSTANCE.encode(), OLD.encode(), b"recovery")))
+    key = hmac.digest(hmac.digest(SALT, SECRET, "sha256"), info + b"\x01", "sha256")
+    header = b"".join(map(field, (b"clawdbox-keyring", b"1", INSTANCE.encode(), OLD.encode())))
+    kdf = b'{"name":"hkdf-sha256","salt":"' + base64.b64encode(SALT) + b'"}'
+    bound = b"".join(map(field, (header, b"recovery", kdf, NONCE)))
+    made = slots.wrap(RecoverySlot, INSTANCE, OLD, SECRET, MASTER, SALT, NONCE)
+    assert made.ct == AESGCM(key).encrypt(NONCE, MASTER, bound)
 
 
 def test_a_slot_that_is_passed_off_as_another_type_does_not_open() -> None:

@@ -72,8 +72,8 @@ def test_a_word_that_is_not_in_the_list_is_named_with_its_place_and_the_nearest_
     assert "“sausage”" in problem.message
 
 
-def test_three_letters_are_a_word_only_if_they_are_one() -> None:
-    assert refusal(LEGAL.replace("thank", "tha", 1)).code == "words_unknown"
+def test_three_letters_name_no_longer_word_even_if_only_one_begins_so() -> None:
+    assert refusal(LEGAL.replace("year", "yea", 1)).code == "words_unknown"
 
 
 @pytest.mark.parametrize(
