@@ -10,9 +10,13 @@ import pytest
 
 from tests.house.tree import ROOT
 
-
-LAYERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
-ROOMS = {f"{room}.py": "" for room in LAYERS[-1].split(" : ")} | {"store/db.py": "", "ssh/rules/leases.py": ""}
+LAYERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0][
+    "layers"
+]
+ROOMS = {f"{room}.py": "" for room in LAYERS[-1].split(" : ")} | {
+    "store/db.py": "",
+    "ssh/rules/leases.py": "",
+}
 
 
 def lint(folder: Path, modules: dict[str, str]) -> str:
@@ -57,7 +61,7 @@ def lint(folder: Path, modules: dict[str, str]) -> str:
         {"ssh/rules/leases.py": "import clawdbox.store.db"},
         {"accounts/rules.py": "def f():\n    import secrets"},
     ],
-    ids=lambda modules: ", ".join(modules),
+    ids=", ".join,
 )
 def test_an_import_that_breaks_the_house_is_found(tmp_path: Path, modules: dict[str, str]) -> None:
     assert " BROKEN" in lint(tmp_path, modules)

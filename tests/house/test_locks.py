@@ -55,4 +55,6 @@ def test_the_npm_lock_has_hashes_and_no_addresses() -> None:
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     assert packages
     assert [name for name, entry in packages.items() if "resolved" in entry] == []
-    assert [name for name, entry in packages.items() if not entry.get("integrity", "").startswith("sha512-")] == []
+    assert [
+        name for name, entry in packages.items() if not entry.get("integrity", "").startswith("sha512-")
+    ] == []
