@@ -1,0 +1,111 @@
+"""The pen of one running turn: events in their order, in few writes, and never on a turn that has ended."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from clawdbox.agents import sql
+from clawdbox.agents.model import Turn, TurnState
+from clawdbox.agents.rules.output import EVENT_BYTES, Draft, joined
+from clawdbox.store import Store, Tx
+
+_PAUSE_S = 0.1
+
+
+class TurnEnded(Exception):
+    """The turn was ended from elsewhere (its lease ended): nothing is added to it any more."""
+
+
+class Journal:
+    """Drafts are written at once after a pause, else gathered for up to 100 ms or 16 KiB.
+
+    The first write that fails is the last: `failure` keeps the error, every later call raises it, and `on_failure`
+    is called, so that what fills the journal can be stopped.
+    """
+
+    def __init__(self, store: Store, turn: Turn, on_failure: Callable[[], None]) -> None:
+        self._store = store
+        self._turn = turn
+        self._on_failure = on_failure
+        self._drafts: list[Draft] = []
+        self._size = 0
+        self._writing = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: set[asyncio.Task[None]] = set()
+        self._last_write = -_PAUSE_S
+        self.failure: Exception | None = None
+
+    def add(self, kind: str, payload: dict[str, Any], size: int = 0) -> None:
+        """Put down an event that is written soon."""
+        self._check()
+        draft = Draft(kind, payload, size)
+        merged = joined(self._drafts[-1], draft) if self._drafts else None
+        if merged:
+            self._drafts[-1] = merged
+        else:
+            self._drafts.append(draft)
+        self._size += size
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(max(loop.time(), self._last_write + _PAUSE_S), self._flush_soon)
+
+    async def drain(self) -> None:
+        """Write when there is one write's worth: so a fast command is slowed to what the disk takes."""
+        if self._size >= EVENT_BYTES:
+            await self.flush()
+
+    async def drain_quietly(self) -> None:
+        """The same for one who must not be disturbed: a failure shows in `failure`, and at every later call."""
+        with contextlib.suppress(Exception):
+            await self.drain()
+
+    async def flush(self) -> None:
+        """Everything put down so far is committed when this returns."""
+        async with self._writing:
+            self._stop_timer()
+            self._check()
+            drafts, self._drafts, self._size = self._drafts, [], 0
+            if drafts:
+                await self._write(drafts)
+
+    async def flush_quietly(self) -> None:
+        with contextlib.suppress(Exception):  # kept as `failure`
+            await self.flush()
+
+    async def close(self) -> None:
+        self._stop_timer()
+        if self._flushing:
+            await asyncio.wait(self._flushing)
+
+    async def _write(self, drafts: list[Draft]) -> None:
+        turn = self._turn
+
+        def change(tx: Tx) -> None:
+            if sql.state_of(tx, turn.id) is not TurnState.RUNNING:
+                raise TurnEnded
+            for draft in drafts:
+                sql.append(tx, turn.conversation_id, turn.id, draft.type, draft.payload)
+
+        try:
+            await self._store.write(change)
+        except Exception as error:
+            self.failure = error
+            self._on_failure()
+            raise
+        self._last_write = asyncio.get_running_loop().time()
+
+    def _check(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _flush_soon(self) -> None:
+        self._timer = None
+        task = asyncio.get_running_loop().create_task(self.flush_quietly())
+        self._flushing.add(task)
+        task.add_done_callback(self._flushing.discard)

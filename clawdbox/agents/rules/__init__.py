@@ -1,0 +1,1 @@
+"""Pure decisions about turns and about what a command puts out."""

@@ -1,0 +1,1 @@
+"""What thinks in a conversation, each behind the same port."""
