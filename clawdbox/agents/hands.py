@@ -19,9 +19,9 @@ from clawdbox.ssh.model import ExecAnswer
 
 
 class Commands(Protocol):
-    """What this room needs of `ssh.service.execs`: one command, at most once."""
+    """What this room needs of `ssh.service.execs`: one command at most once, and a sign that a lease is in use."""
 
-    async def run(
+    async def execute(
         self,
         actor: Actor,
         account_id: str,
@@ -35,6 +35,8 @@ class Commands(Protocol):
         on_output: Callable[[str, bytes], Awaitable[None]] | None = None,
         cancel: asyncio.Event | None = None,
     ) -> ExecAnswer: ...
+
+    def touch(self, lease_id: str) -> None: ...
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -119,7 +121,7 @@ class TurnHands:
                 self._output(command_id, transcript.feed(stream, data))
                 await self._journal.drain_quietly()
 
-        return await self._commands.run(
+        return await self._commands.execute(
             self._actor,
             self._account_id,
             self._turn.session_lease_id,

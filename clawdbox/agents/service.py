@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterable
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from clawdbox.agents import sql
 from clawdbox.agents.flight import Flight, Job, Tools
@@ -33,12 +33,6 @@ T = TypeVar("T")
 _PATIENCE_S = 10.0  # for a turn that was asked to end; then it is not asked any more
 
 
-class Leases(Protocol):
-    """What this room needs of `ssh.service.leases`."""
-
-    def touch(self, lease_id: str) -> None: ...
-
-
 class Conversations:
     """Every verb takes the account whose conversations it may touch; another account's are NotFound.
 
@@ -51,13 +45,12 @@ class Conversations:
         ledger: Ledger,
         hub: Hub,
         settings: Settings,
-        leases: Leases,
         commands: Commands,
         runtimes: Iterable[Runtime] = (),
     ) -> None:
         self._store = store
         self._ledger = ledger
-        self._leases = leases
+        self._commands = commands
         self._runtimes = {runtime.name: runtime for runtime in (Runbook(), *runtimes)}
         self._stopping = asyncio.Event()
         limits = Limits(settings.exec_timeout_max_s, settings.exec_output_bytes)
@@ -120,7 +113,7 @@ class Conversations:
 
     async def _send(self, actor: Actor, account_id: str, conversation_id: str, text: str) -> Turn:
         job = await self._store.write(lambda tx: self._begin(tx, actor, account_id, conversation_id, text))
-        self._leases.touch(job.turn.session_lease_id)
+        self._commands.touch(job.turn.session_lease_id)
         flight = Flight(self._tools, job)
         self._flights[job.turn.id] = flight
         flight.task.add_done_callback(lambda _: self._flights.pop(job.turn.id, None))
