@@ -69,9 +69,14 @@ def npm_command() -> list[str]:
 
 def npm(*arguments: str) -> None:
     command = npm_command()
-    # Packages' own scripts start `node` by that name.
-    path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", os.defpath)])
-    done = subprocess.run([*command, *arguments], cwd=UI, env=os.environ | {"PATH": path}, check=False)
+    environment = os.environ | {
+        # Packages' own scripts start `node` by that name.
+        "PATH": os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", os.defpath)]),
+        # A network's own certificate authority is known to the system, not to a Node that brings its own list.
+        "NODE_USE_SYSTEM_CA": "1",
+        "NPM_CONFIG_UPDATE_NOTIFIER": "false",
+    }
+    done = subprocess.run([*command, *arguments], cwd=UI, env=environment, check=False)
     if done.returncode:
         sys.exit(f"npm {' '.join(arguments)} failed in ui/ (exit status {done.returncode}).")
 
@@ -116,7 +121,7 @@ def build() -> None:
         return
     install()
     say("Building the UI")
-    npm("run", "--silent", "build")
+    npm("run", "--silent", "build", "--", "--logLevel", "warn")
     stamp.write_text(wanted)
 
 
