@@ -56,7 +56,7 @@ test-long: setup-dev test-deps ## run the tests that take long, too
 	@$(PYTEST) -m 'long or not long' $(T)
 
 .PHONY: test-deps
-test-deps: ## see that sshd and a Chromium are here; root on Debian and Ubuntu gets them installed
+test-deps: ## see that sshd, Chromium and their like are here; root on Debian and Ubuntu gets them
 	@sh packaging/test-deps.sh
 
 .PHONY: check

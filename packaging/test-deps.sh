@@ -1,5 +1,6 @@
 #!/bin/sh
-# The programs that the tests use for real: an OpenSSH server and a Chromium.
+# The programs that the tests use for real: an OpenSSH server, a Chromium, git for what the tree holds,
+# and binutils for freezing the box.
 # Root on Debian and Ubuntu gets them installed; anyone else is told what to install.
 set -eu
 
@@ -16,6 +17,8 @@ has_browser() {
 missing() {
   has_sshd || printf ' openssh-server'
   has_browser || printf ' chromium'
+  command -v git >/dev/null 2>&1 || printf ' git'
+  { command -v strip && command -v objdump; } >/dev/null 2>&1 || printf ' binutils'
 }
 
 apt_install() {
@@ -39,9 +42,8 @@ fi
 cat >&2 <<MESSAGE
 
 The tests need what this machine lacks:$packages
-  Debian:  sudo apt-get install$packages
-  Ubuntu:  sudo apt-get install openssh-server; its chromium is a snap: sudo snap install chromium,
-           or install Google's .deb of Chrome.
+  Debian, Ubuntu:  sudo apt-get install$packages
+  On Ubuntu chromium is a snap: sudo snap install chromium, or install Google's .deb of Chrome.
 A browser elsewhere is named by CLAWDBOX_TEST_BROWSER=/path/to/chrome.
 MESSAGE
 exit 1

@@ -27,6 +27,15 @@ def program(folder: Path, name: str, script: str) -> None:
     file.chmod(0o755)
 
 
+def machine(folder: Path) -> None:
+    """A PATH of somebody who isn't root, with all that the tests need but a browser."""
+    program(folder, "id", "echo 1000")
+    for name in ("sshd", "git", "strip", "objdump"):
+        program(folder, name, "exit 0")
+    for tool in ("grep", "cat"):
+        (folder / tool).symlink_to(shutil.which(tool) or tool)
+
+
 def test_help_is_what_make_says_without_a_target_and_lists_every_one() -> None:
     answer = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     listed = re.findall(r"^  make ([a-z-]+) +\S", answer, re.MULTILINE)
@@ -62,9 +71,7 @@ def test_an_old_python_is_refused_by_name_before_anything_is_made(tmp_path: Path
 
 
 def test_a_missing_browser_is_told_to_who_cannot_install_it(tmp_path: Path) -> None:
-    program(tmp_path, "id", "echo 1000")
-    for tool in ("grep", "cat"):
-        (tmp_path / tool).symlink_to(shutil.which(tool) or tool)
+    machine(tmp_path)
     answer = sh("test-deps.sh", path=tmp_path, CLAWDBOX_TEST_BROWSER=str(tmp_path / "none"))
     assert answer.returncode == 1
     assert re.search(r"apt-get install.* chromium", answer.stderr)
@@ -72,8 +79,9 @@ def test_a_missing_browser_is_told_to_who_cannot_install_it(tmp_path: Path) -> N
 
 
 def test_a_browser_that_only_asks_for_a_snap_is_none(tmp_path: Path) -> None:
-    program(tmp_path, "id", "echo 1000")
+    machine(tmp_path)
     program(tmp_path, "chromium-browser", "echo 'requires the chromium snap' >&2; exit 1")
-    for tool in ("grep", "cat"):
-        (tmp_path / tool).symlink_to(shutil.which(tool) or tool)
     assert sh("test-deps.sh", path=tmp_path).returncode == 1
+    program(tmp_path, "chromium-browser", "echo Chromium 150")
+    answer = sh("test-deps.sh", path=tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
