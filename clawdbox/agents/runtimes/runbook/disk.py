@@ -26,6 +26,7 @@ _ELSEWHERE = (
     "/System/Volumes",
     "/var/snap",
 )
+_SMALLEST_KIB = 1024
 _MAIN_ON_MACOS = "/System/Volumes/Data"
 
 
@@ -54,7 +55,7 @@ def volumes(lines: list[str]) -> list[Volume]:
     found: dict[tuple[str, int, int], Volume] = {}
     for line in _unwrapped(lines):
         match = _LINE.fullmatch(line.strip())
-        if match and _is_data(match[1], match[6]) and int(match[2]) > 0:
+        if match and _is_data(match[1], match[6]) and int(match[2]) >= _SMALLEST_KIB:
             volume = Volume(match[1], match[6], int(match[2]), int(match[3]), max(0, int(match[4])))
             key = (volume.device, volume.total, volume.used)
             if key not in found or len(volume.mount) < len(found[key].mount):

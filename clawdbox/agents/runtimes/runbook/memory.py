@@ -12,7 +12,11 @@ MEMORY = (
     'grep -E "^(MemTotal|MemFree|MemAvailable|Buffers|Cached|SReclaimable|SwapTotal|SwapFree):" /proc/meminfo'
     " || { sysctl -n hw.memsize; vm_stat; sysctl -n vm.swapusage; }"
 )
-_BIGGEST = "{ ps -eo rss= -o comm= || ps -axo rss= -o comm=; } | sort -rn | head -n 6 | grep . || ps -o rss= -o comm= | head -n 300"
+# From about 10 MB on. Not sorted there: BusyBox writes 186m for what others write as 190464.
+_BIGGEST = (
+    "{ ps -eo rss= -o comm= || ps -axo rss= -o comm= || ps -o rss= -o comm=; }"
+    ' | grep -E "^ *([0-9]{5,}|[0-9.]+[mg]) " | head -n 400'
+)
 _FIELD = re.compile(r"(\w+):\s+(\d+) kB")
 _PAGES = re.compile(r"Pages (free|inactive|speculative|purgeable):\s+(\d+)\.")
 _PAGE_SIZE = re.compile(r"page size of (\d+) bytes")

@@ -36,11 +36,9 @@ def services(lines: list[str]) -> Services | None:
     """None when the answer is missing, or the server has no service manager that is known here."""
     said = {first: rest.strip() for first, _, rest in (line.partition(" ") for line in lines)}
     manager = said.get("manager", "none")
-    running = said.get("running", "")
     match manager:
         case "systemd":
-            number = int(running) if running.isdigit() else None
-            return Services(manager, _systemd(lines), number, said.get("state", ""))
+            return _systemd(lines, said.get("state", ""), said.get("running", ""))
         case "openrc":
             matches = (_OPENRC.match(line) for line in lines)
             return Services(manager, [(match[1], "crashed") for match in matches if match])
@@ -49,9 +47,12 @@ def services(lines: list[str]) -> Services | None:
     return None
 
 
-def _systemd(lines: list[str]) -> list[tuple[str, str]]:
+def _systemd(lines: list[str], state: str, running: str) -> Services | None:
     matches = (_SYSTEMD.fullmatch(line.strip()) for line in lines)
-    return [(match[1], match[4] or match[3]) for match in matches if match]
+    failed = [(match[1], match[4] or match[3]) for match in matches if match]
+    if not state and not failed:
+        return None  # systemctl itself did not answer
+    return Services("systemd", failed, int(running) if running.isdigit() else None, state)
 
 
 def _launchd(lines: list[str]) -> list[tuple[str, str]]:

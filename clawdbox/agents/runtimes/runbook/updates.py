@@ -94,7 +94,7 @@ READERS: dict[str, Reader] = {
     "yum": _dnf,
     "opkg": _pattern(r"(?P<name>\S+) - (?P<old>\S+) - (?P<new>\S+)"),
     "brew": _pattern(r"(?P<name>\S+) \((?P<old>[^)]+)\) (?:<|!=) (?P<new>\S+).*"),
-    "softwareupdate": _pattern(r"\* Label: (?P<name>\S.*?)(?P<new>-\S+)?"),
+    "softwareupdate": _pattern(r"\* Label: (?P<name>\S.*?)(?:-(?P<new>\S+))?"),
 }  # fmt: skip
 
 
