@@ -1,0 +1,48 @@
+"""What the web needs of a running box. `clawdbox.app.Box` is one; the web may not import it, since it stands below."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from clawdbox.accounts import Accounts
+    from clawdbox.agents.service import Conversations
+    from clawdbox.clock import Clock
+    from clawdbox.events import Hub, Ledger
+    from clawdbox.keys.service import Keys
+    from clawdbox.metrics import Metrics
+    from clawdbox.recovery import Recovery
+    from clawdbox.settings import Settings
+    from clawdbox.ssh.service.connections import Connections
+    from clawdbox.ssh.service.execs import Execs
+    from clawdbox.ssh.service.leases import Leases
+    from clawdbox.ssh.service.terminals import Terminals
+    from clawdbox.store import Store
+
+
+class Box(Protocol):
+    """`stopping` is set when the box goes down: every socket is then closed with 1012."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    hub: Hub
+    ledger: Ledger
+    metrics: Metrics
+    stopping: asyncio.Event
+    accounts: Accounts
+    keys: Keys
+    connections: Connections
+    leases: Leases
+    execs: Execs
+    terminals: Terminals
+    conversations: Conversations
+    recovery: Recovery
+
+    @property
+    def own_port(self) -> int | None:
+        """The port really bound."""
+
+    def mac_key(self, label: str) -> bytes:
+        """A key for one purpose, such as `csrf`."""

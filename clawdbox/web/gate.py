@@ -1,0 +1,210 @@
+"""Who may pass to a route: login, scope, role, CSRF nonce, rate. It runs once the route is known."""
+
+import asyncio
+from typing import Any
+
+from litestar import Request
+from litestar.enums import ScopeType
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from clawdbox.accounts import Principal
+from clawdbox.errors import Forbidden, NotFound, Problem, Unauthorized
+from clawdbox.ids import is_id
+from clawdbox.web import failures, idempotency, sockets
+from clawdbox.web.box import Box
+from clawdbox.web.cookies import csrf_fits, read_cookie
+from clawdbox.web.guards import SAFE_METHODS
+from clawdbox.web.idempotency import Answers
+from clawdbox.web.limits import Limits, address_key, check
+from clawdbox.web.problems import respond, status_of, too_large
+from clawdbox.web.visit import Means, Visit, visit_of
+
+_JSON = ("application/json", "")
+
+
+class Gate:
+    """ASGI middleware of every route. What a route is, its `opt` says:
+
+    `action` its name in the audit trail, `public` no login needed, `viewer` open to a viewer although it changes
+    something, `unlimited` its own time-out rules, `once` False: its answer holds a secret and is never stored.
+    """
+
+    def __init__(self, app: ASGIApp, box: Box, limits: Limits, answers: Answers) -> None:
+        self._app = app
+        self._box = box
+        self._limits = limits
+        self._answers = answers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        visit = visit_of(scope)
+        opt = scope["route_handler"].opt
+        visit.route = str(scope.get("path_template") or scope["path"])
+        visit.action = opt.get("action") or "request"
+        if scope["type"] == ScopeType.WEBSOCKET:
+            await self._socket(visit, scope, receive, send)
+            return
+        try:
+            if not opt.get("public"):
+                await self._admit(visit, scope, opt)
+            await self._pass(visit, scope, receive, send, opt)
+        except Problem as problem:
+            visit.code = problem.code
+            await self._note(visit, problem)
+            raise
+
+    async def _admit(self, visit: Visit, scope: Scope, opt: dict[str, Any]) -> None:
+        principal = await self._login(visit, scope)
+        unsafe = visit.method not in SAFE_METHODS
+        if unsafe and visit.means is Means.COOKIE:
+            offered = header(scope, b"x-csrf-token")
+            if not csrf_fits(self._box, principal.login.id, offered):
+                raise Forbidden(
+                    "csrf_missing", "Send the header X-CSRF-Token with the value from GET /auth/me."
+                )
+        if unsafe and principal.account.role == "viewer" and not opt.get("viewer"):
+            raise role_forbidden()
+        check_ids(scope)
+
+    async def _login(self, visit: Visit, scope: Scope) -> Principal:
+        """The principal of this request, within its scope and rate. Raises Unauthorized, Forbidden, RateLimited."""
+        principal = visit.principal = await authenticate(self._box, self._limits, visit, scope)
+        if principal.login.scope != "full":
+            raise Forbidden(
+                "scope_forbidden", "This token opens /metrics only. Make one of full scope for the API."
+            )
+        check(self._limits.request, principal.login.id, self._box.clock.monotonic())
+        return principal
+
+    async def _pass(
+        self, visit: Visit, scope: Scope, receive: Receive, send: Send, opt: dict[str, Any]
+    ) -> None:
+        async def run(out: Send) -> None:
+            async def noted(message: Message) -> None:
+                if message["type"] == "http.response.start" and message["status"] >= 400:
+                    await self._note_answer(visit, message["status"])
+                await out(message)
+
+            await self._in_time(visit, scope, receive, noted, opt)
+
+        if visit.method in SAFE_METHODS or visit.principal is None:
+            await run(send)
+            return
+        check_media_type(scope)
+        raw = header_bytes(scope, idempotency.HEADER)
+        if raw is None or opt.get("once") is False:
+            await run(send)
+            return
+        key = idempotency.check_key(raw)
+        try:
+            body = await Request[Any, Any, Any](scope, receive).body()
+        except RequestEntityTooLarge:
+            raise too_large() from None
+        request_hash = idempotency.hash_request(visit.method, scope["path"], scope["query_string"], body)
+        await self._answers.once(visit.principal.account_id, key, request_hash, run, send)
+
+    async def _in_time(
+        self, visit: Visit, scope: Scope, receive: Receive, send: Send, opt: dict[str, Any]
+    ) -> None:
+        limit = None if opt.get("unlimited") else self._box.settings.request_timeout_s
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(limit):
+                await self._app(scope, receive, watched)
+        except TimeoutError:
+            if begun:
+                raise
+            await respond(request_timeout(), visit, send)
+
+    async def _note(self, visit: Visit, problem: Problem) -> None:
+        if isinstance(problem, Unauthorized) and visit.means is not None:
+            visit.action = "login.authenticate"
+        elif visit.principal is None:
+            return  # nobody in particular, trying nothing in particular
+        await self._note_answer(visit, status_of(problem))
+
+    async def _note_answer(self, visit: Visit, status: int) -> None:
+        stranger_at_the_door = visit.principal is None and visit.action in _WAYS_IN
+        if stranger_at_the_door or (visit.principal is not None and visit.method not in SAFE_METHODS):
+            await failures.record(self._box, self._limits, visit, status)
+
+    async def _socket(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._login(visit, scope)
+            check_ids(scope)
+        except Problem as problem:
+            visit.code = problem.code
+            await self._note(visit, problem)
+            await sockets.refuse(receive, send, sockets.code_of(problem), problem.code)
+            return
+        await self._app(scope, receive, send)
+
+
+_WAYS_IN = frozenset({"login.authenticate", "login.pair"})
+
+
+async def authenticate(box: Box, limits: Limits, visit: Visit, scope: Scope) -> Principal:
+    """The principal behind a bearer token, or else behind the cookie. Raises Unauthorized, RateLimited.
+
+    Only failures count against an address, so that nobody behind a shared one is locked out by a neighbour.
+    """
+    token = bearer(scope)
+    visit.means = Means.BEARER if token is not None else None
+    if token is None:
+        token = read_cookie(visit.scheme, scope["headers"])
+        visit.means = Means.COOKIE if token is not None else None
+    if token is None:
+        raise Unauthorized
+    try:
+        return await box.accounts.authenticate(token, visit.client)
+    except Unauthorized:
+        check(limits.failed_login, address_key(visit.client), box.clock.monotonic())
+        raise
+
+
+def bearer(scope: Scope) -> str | None:
+    """The token of `Authorization: Bearer`, never one from the URL. Another scheme is an empty, so a wrong, token."""
+    text = header(scope, b"authorization")
+    if text is None:
+        return None
+    scheme, _, token = text.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def header_bytes(scope: Scope, wanted: bytes) -> bytes | None:
+    return next((value for name, value in scope["headers"] if name == wanted), None)
+
+
+def header(scope: Scope, wanted: bytes) -> str | None:
+    raw = header_bytes(scope, wanted)
+    return None if raw is None else raw.decode("latin-1")
+
+
+def check_ids(scope: Scope) -> None:
+    """An id that is none answers as one that is not there (HOUSE rule 10)."""
+    for name, value in scope["path_params"].items():
+        if name.endswith("_id") and not is_id(str(value)):
+            raise NotFound
+
+
+def check_media_type(scope: Scope) -> None:
+    """JSON only: a form, which any site's page could send without asking, is never read as JSON."""
+    text = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    if text not in _JSON:
+        raise Problem("unsupported_media_type", "Send JSON, with the header Content-Type: application/json.")
+
+
+def role_forbidden() -> Forbidden:
+    return Forbidden("role_forbidden", "Your account may look, but not do this. Ask the owner of the box.")
+
+
+def request_timeout() -> Problem:
+    return Problem(
+        "request_timeout", "The box did not finish in time. See what came of it before you try again."
+    )

@@ -1,0 +1,87 @@
+"""How often is too often. Pure: `now` is an argument, in seconds of a clock that only goes forward."""
+
+import ipaddress
+import math
+from collections import OrderedDict, deque
+
+from clawdbox.errors import RateLimited
+from clawdbox.settings import Settings
+
+_SLICES = 256
+_MAX_KEYS = 8192
+
+
+class Window:
+    """At most `count` hits within any `seconds`, by key.
+
+    Hits that fall into one of 256 slices of the window are kept as one, so that a key costs the same however high its
+    limit is; of more than 8192 keys the one that was quiet longest is forgotten.
+    """
+
+    def __init__(self, count: int, seconds: float) -> None:
+        self.count = count
+        self.seconds = seconds
+        self._slice = seconds / _SLICES
+        self._hits: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
+
+    def hit(self, key: str, now: float) -> float | None:
+        """None when this hit is allowed, and counted; else after how many seconds to come back."""
+        wait = self.wait(key, now)
+        if wait is None:
+            self._add(key, now)
+        return wait
+
+    def wait(self, key: str, now: float) -> float | None:
+        """The same without counting."""
+        hits = self._hits.get(key)
+        if hits is None:
+            return None
+        while hits and not now - self.seconds < hits[0][0] <= now:
+            hits.popleft()
+        if sum(number for _, number in hits) < self.count:
+            return None
+        return hits[0][0] + self.seconds - now
+
+    def _add(self, key: str, now: float) -> None:
+        hits = self._hits.setdefault(key, deque())
+        self._hits.move_to_end(key)
+        if hits and now - hits[-1][0] < self._slice and self.count > _SLICES:
+            started, number = hits.pop()
+            hits.append((started, number + 1))
+        else:
+            hits.append((now, 1))
+        while len(self._hits) > _MAX_KEYS:
+            self._hits.popitem(last=False)
+
+
+class Limits:
+    """The rates of document 03, each with its own memory, so that strangers cannot push out what an account did."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.test = Window(settings.rate_test_per_minute, 60)
+        self.session_start = Window(settings.rate_session_start_per_hour, 3600)
+        self.pair = Window(settings.rate_pair_per_minute, 60)
+        self.failed_login = Window(settings.rate_failed_login_per_minute, 60)
+        self.request = Window(settings.rate_request_per_minute, 60)
+        # How many refusals strangers can have written into the audit trail, all of them together.
+        self.audited_strangers = Window(120, 60)
+        # Being too fast is worth one row in the audit trail a minute, not one for each request.
+        self.audited_haste = Window(1, 60)
+
+
+def check(window: Window, key: str, now: float) -> None:
+    """Count a hit. Raises RateLimited."""
+    wait = window.hit(key, now)
+    if wait is not None:
+        raise RateLimited(max(1, math.ceil(wait)))
+
+
+def address_key(ip: str | None) -> str:
+    """Who shares a limit: an IPv4 address, or the /64 that one IPv6 customer can move about in."""
+    try:
+        address = ipaddress.ip_address(ip or "")
+    except ValueError:
+        return ip or "unknown"
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)

@@ -1,0 +1,78 @@
+"""`/account/settings`: what a person may choose for their account, and the owner for the box."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get, patch
+from litestar.params import JSONBody
+
+from clawdbox.accounts import Principal
+from clawdbox.errors import Conflict
+from clawdbox.web.box import Box
+from clawdbox.web.gate import role_forbidden
+from clawdbox.web.problems import usual
+from clawdbox.web.visit import Req, at
+
+
+class SettingsView(msgspec.Struct, frozen=True):
+    """`allow_loopback` holds for the whole box: may saved servers be this machine itself?"""
+
+    idle_timeout_s: int
+    max_leases: int
+    allow_loopback: bool
+    allow_loopback_editable: bool
+
+
+class OneSettings(msgspec.Struct, frozen=True):
+    settings: SettingsView
+
+
+class SettingsPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Only what is given changes."""
+
+    idle_timeout_s: Annotated[int, msgspec.Meta(ge=60, le=86_400, examples=[1800])] | None = None
+    max_leases: Annotated[int, msgspec.Meta(ge=1, le=50, examples=[5])] | None = None
+    allow_loopback: bool | None = None
+
+
+@get("/account/settings", summary="Settings", responses=usual())
+async def get_settings(request: Req) -> OneSettings:
+    """Of the account that asks."""
+    box, who = at(request)
+    return await _view(box, who)
+
+
+@patch(
+    "/account/settings",
+    opt={"action": "settings.update"},
+    summary="Change settings",
+    responses=usual(413, 422, s409="Loopback was allowed when the box was started (`allow_loopback_fixed`)."),
+)
+async def change_settings(request: Req, data: JSONBody[SettingsPatch]) -> OneSettings:
+    """`allow_loopback` is the owner's to choose."""
+    box, who = at(request)
+    if data.allow_loopback is not None:
+        await _allow_loopback(box, who, data.allow_loopback)
+    if data.idle_timeout_s is not None or data.max_leases is not None:
+        await box.accounts.change_settings(who.actor, who.account_id, data.idle_timeout_s, data.max_leases)
+    return await _view(box, who)
+
+
+async def _allow_loopback(box: Box, who: Principal, allowed: bool) -> None:
+    if allowed == await box.connections.loopback_allowed():
+        return
+    if who.account.role != "owner":
+        raise role_forbidden()
+    if box.connections.loopback_fixed:
+        raise Conflict(
+            "allow_loopback_fixed",
+            "The box was started with --allow-loopback. Start it without, to choose here.",
+        )
+    await box.connections.allow_loopback(who.actor, allowed)
+
+
+async def _view(box: Box, who: Principal) -> OneSettings:
+    own = await box.accounts.settings(who.account_id)
+    editable = who.account.role == "owner" and not box.connections.loopback_fixed
+    allowed = await box.connections.loopback_allowed()
+    return OneSettings(SettingsView(own.idle_timeout_s, own.max_leases, allowed, editable))

@@ -1,0 +1,110 @@
+"""The web application: every route, behind the gate, behind the door."""
+
+from pathlib import Path
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.middleware import DefineMiddleware
+from litestar.types import ControllerRouterHandler
+
+from clawdbox.web import description, live, problems
+from clawdbox.web.attach import attach
+from clawdbox.web.audit import list_audit
+from clawdbox.web.auth import me, pair, sign_out
+from clawdbox.web.box import Box
+from clawdbox.web.connections import (
+    change_connection,
+    create_connection,
+    get_connection,
+    list_connections,
+    remove_connection,
+    run_test,
+)
+from clawdbox.web.conversations import (
+    cancel_turn,
+    get_conversation,
+    get_conversation_of_connection,
+    list_conversation_events,
+    start_turn,
+)
+from clawdbox.web.events import list_events
+from clawdbox.web.gate import Gate
+from clawdbox.web.guards import Door
+from clawdbox.web.health import health
+from clawdbox.web.idempotency import Answers
+from clawdbox.web.keys import create_key, key_install_command, list_keys, revoke_key
+from clawdbox.web.limits import Limits
+from clawdbox.web.logins import list_logins, revoke_login
+from clawdbox.web.metrics import metrics
+from clawdbox.web.pairing_codes import make_pairing_code
+from clawdbox.web.recovery_words import confirm_recovery_words, reveal_recovery_words
+from clawdbox.web.sessions import close_session, exec_command, get_session, list_sessions, start_session
+from clawdbox.web.settings import change_settings, get_settings
+from clawdbox.web.static import FOLDER, Pages
+from clawdbox.web.terminals import close_terminal, list_terminals, open_terminal
+
+BASE = "/api/v1"
+ROUTES: dict[str, list[ControllerRouterHandler]] = {
+    "Login": [
+        pair,
+        me,
+        sign_out,
+        list_logins,
+        revoke_login,
+        make_pairing_code,
+        reveal_recovery_words,
+        confirm_recovery_words,
+    ],
+    "Keys": [list_keys, create_key, key_install_command, revoke_key],
+    "Connections": [
+        list_connections,
+        create_connection,
+        get_connection,
+        change_connection,
+        run_test,
+        remove_connection,
+    ],
+    "Sessions": [
+        start_session,
+        list_sessions,
+        get_session,
+        close_session,
+        exec_command,
+        open_terminal,
+        list_terminals,
+        close_terminal,
+        attach,
+    ],
+    "Conversations": [
+        get_conversation,
+        get_conversation_of_connection,
+        list_conversation_events,
+        start_turn,
+        cancel_turn,
+        live.follow_conversation,
+    ],
+    "Events": [list_events, live.follow_events, list_audit],
+    "Settings": [get_settings, change_settings],
+}
+
+
+def create_app(box: Box, *, static: Path = FOLDER, pace: live.Pace | None = None) -> Litestar:
+    """The ASGI application for a started box. Its lifespan does nothing: the box is started by who made it."""
+    limits, answers = Limits(box.settings), Answers(box)
+    app = Litestar(
+        [
+            *(Router(BASE, route_handlers=handlers, tags=[tag]) for tag, handlers in ROUTES.items()),
+            health,
+            metrics,
+        ],
+        debug=False,
+        pdb_on_exception=False,
+        logging_config=None,
+        exception_handlers={Exception: problems.handle},
+        middleware=[DefineMiddleware(Gate, box=box, limits=limits, answers=answers)],
+        openapi_config=description.config(),
+        request_max_body_size=box.settings.max_body_bytes,
+        state=State({"box": box, "limits": limits, "pace": pace or live.Pace()}, deep_copy=False),
+    )
+    app.asgi_handler = Door(Pages(app.asgi_handler, static), box)
+    return app
