@@ -1,0 +1,7 @@
+// Runs before the first paint, so that a chosen theme never flashes in the other one.
+try {
+  const theme = localStorage.getItem('clawdbox.theme')
+  if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme
+} catch {
+  // Storage is blocked: the system's theme it is.
+}
