@@ -1,0 +1,25 @@
+export type PageName = 'pair' | 'home' | 'add' | 'connection' | 'session' | 'keys' | 'audit' | 'settings' | 'lost'
+export interface Place {
+  name: PageName
+  id: string
+}
+
+const fixed: Record<string, PageName> = {
+  '/': 'home', '/pair': 'pair', '/add': 'add', '/keys': 'keys', '/audit': 'audit', '/settings': 'settings',
+}
+const withId: [RegExp, PageName][] = [
+  [/^\/connections\/([\w-]+)$/, 'connection'],
+  [/^\/sessions\/([\w-]+)$/, 'session'],
+]
+
+/** Which page an address means. Unknown addresses are `lost`, which says so and links home. */
+export function place(path: string): Place {
+  const clean = path.length > 1 ? path.replace(/\/+$/, '') || '/' : '/'
+  const name = fixed[clean]
+  if (name) return { name, id: '' }
+  for (const [pattern, page] of withId) {
+    const found = pattern.exec(clean)
+    if (found) return { name: page, id: found[1]! }
+  }
+  return { name: 'lost', id: '' }
+}
