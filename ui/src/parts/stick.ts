@@ -1,0 +1,31 @@
+import type { Attachment } from 'svelte/attachments'
+
+const near = 48
+
+/** Keeps a scroller at its bottom while it grows, until a person scrolls up. `tell(false)`: something new is below. */
+export function stick(tell: (atBottom: boolean) => void): Attachment<HTMLElement> {
+  return (scroller) => {
+    let pinned = true
+    let height = scroller.scrollHeight
+    const below = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight
+    const onscroll = () => {
+      pinned = below() < near
+      if (pinned) tell(true)
+    }
+    const follow = () => {
+      const grew = scroller.scrollHeight > height
+      height = scroller.scrollHeight
+      if (pinned) scroller.scrollTop = height
+      else if (grew) tell(false)
+    }
+    const watch = new ResizeObserver(follow)
+    watch.observe(scroller)
+    for (const child of scroller.children) watch.observe(child)
+    scroller.addEventListener('scroll', onscroll, { passive: true })
+    follow()
+    return () => {
+      watch.disconnect()
+      scroller.removeEventListener('scroll', onscroll)
+    }
+  }
+}

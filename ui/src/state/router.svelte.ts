@@ -1,0 +1,25 @@
+import { place, type Place } from '../logic/routes.ts'
+
+// Seven fixed pages and two with an id need no routing library: this is all of it.
+const router = $state({ path: location.pathname })
+
+export const here = (): Place => place(router.path)
+
+export function go(path: string, replace = false): void {
+  if (replace) history.replaceState(null, '', path)
+  else history.pushState(null, '', path)
+  router.path = location.pathname
+  scrollTo(0, 0)
+}
+
+addEventListener('popstate', () => (router.path = location.pathname))
+
+document.addEventListener('click', (event) => {
+  const link = (event.target as Element).closest?.('a')
+  const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey
+  if (!link || !plain || event.defaultPrevented || link.target || link.hasAttribute('download')) return
+  if (link.origin !== location.origin || link.pathname.startsWith('/schema')) return
+  if (link.hash && link.pathname === location.pathname) return
+  event.preventDefault()
+  go(link.pathname + link.hash)
+})

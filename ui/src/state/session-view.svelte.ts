@@ -1,0 +1,62 @@
+import { endTerminal, listTerminals, openTerminal, readSession } from '../nouns/sessions.ts'
+import { readConnection } from '../nouns/connections.ts'
+import { Act } from './act.svelte.ts'
+import { Resource } from './resource.svelte.ts'
+
+const talk = 'talk'
+
+/** What the session page holds: the lease, its terminals, and which of the views is in front. */
+export class SessionView {
+  readonly session: Resource<Awaited<ReturnType<typeof readSession>>>
+  readonly terminals: Resource<Awaited<ReturnType<typeof listTerminals>>>
+  readonly connection: Resource<Awaited<ReturnType<typeof readConnection>>>
+  readonly adding = new Act()
+  readonly ending = new Act()
+  at = $state(location.hash.slice(1) || talk)
+  /** Terminals that were in front once: these keep their socket while another view is shown. */
+  seen = $state<string[]>([])
+  private hidden = $state<string[]>([])
+  private readonly id: string
+
+  constructor(id: string) {
+    this.id = id
+    this.session = new Resource(() => readSession(id))
+    this.terminals = new Resource(() => listTerminals(id))
+    this.connection = new Resource(async () => readConnection((await readSession(id)).connection_id))
+    if (this.at !== talk) this.seen.push(this.at)
+  }
+
+  get tabs() {
+    const over = !['active', 'pending'].includes(this.session.data?.status ?? 'active')
+    const all = (this.terminals.data ?? []).map((t, i) => ({ ...t, name: `Terminal ${i + 1}`, ended: t.state === 'ended' }))
+    return all.filter((t) => !this.hidden.includes(t.id) && (over || !t.ended || this.seen.includes(t.id)))
+  }
+
+  follow(): () => void {
+    const stops = [this.session.follow('session.'), this.terminals.follow('terminal.', 'session.'), this.connection.follow('session.', 'connection.')]
+    return () => stops.forEach((stop) => stop())
+  }
+
+  pick = (id: string): void => {
+    this.at = id
+    if (id !== talk && !this.seen.includes(id)) this.seen.push(id)
+    history.replaceState(null, '', `${location.pathname}${id === talk ? '' : `#${id}`}`)
+  }
+
+  add = async (): Promise<void> => {
+    const made = await this.adding.run(() => openTerminal(this.id, 80, 24))
+    if (!made) return
+    const others = (this.terminals.data ?? []).filter((t) => t.id !== made.id)
+    this.terminals.set([...others, made])
+    this.pick(made.id)
+  }
+
+  /** Ends an open terminal; one that has ended is only put out of sight. */
+  end = async (id: string): Promise<boolean> => {
+    const terminal = this.terminals.data?.find((t) => t.id === id)
+    if (terminal?.state === 'open' && !(await this.ending.run(() => endTerminal(this.id, id)))) return false
+    this.hidden.push(id)
+    this.pick(talk)
+    return true
+  }
+}

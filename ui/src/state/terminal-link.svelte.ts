@@ -1,0 +1,94 @@
+import { Live, type LinkState, type Said } from '../live.ts'
+import { size, unframe } from '../logic/bytes.ts'
+import { uuid } from '../logic/ids.ts'
+import { TerminalBook, type Gap, type Hello } from '../logic/terminal-book.ts'
+import type { Terminal } from '../nouns/sessions.ts'
+import { leave } from './box.svelte.ts'
+import type { Screen } from '../parts/screen.ts'
+
+export interface End {
+  exit: number | null
+  reason: string
+}
+
+/** Ties one terminal of the box to the screen of this page, over as many sockets as it takes. */
+export class TerminalLink {
+  link = $state<LinkState>('connecting')
+  end = $state.raw<End | null>(null)
+  waiting = $state(0)
+  private readonly book = new TerminalBook()
+  private readonly live: Live
+  private readonly screen: Screen
+  private size = { cols: 0, rows: 0 }
+  private soon: ReturnType<typeof setTimeout> | undefined
+
+  constructor(terminal: Terminal, screen: Screen) {
+    const client = uuid()
+    this.screen = screen
+    screen.replaying = () => this.book.rendered < this.book.replayEnd
+    screen.ontype = this.type
+    screen.onsize = (cols, rows) => this.live.send({ type: 'resize', cols, rows })
+    this.live = new Live({
+      path: () => `${terminal.attach_path}?${this.book.resume()}client=${client}`,
+      onState: (state) => (this.link = state),
+      onText: (message) => this.said(message),
+      onBinary: (data) => this.output(data),
+      onEnd: (code) => this.over(code),
+    })
+  }
+
+  type = (text: string): void => {
+    if (this.end) return
+    this.live.send(this.book.type(new TextEncoder().encode(text)))
+    this.waiting = this.book.waiting
+  }
+
+  retry = (): void => this.live.retry()
+
+  stop(): void {
+    clearTimeout(this.soon)
+    this.live.close()
+  }
+
+  private said(m: Said): void {
+    if (m.type === 'hello') this.hello(m as unknown as Hello & { cols: number; rows: number })
+    if (m.type === 'gap') this.gap(this.book.gap(Number(m.from), Number(m.to)))
+    if (m.type === 'ack') this.book.ack(Number(m.seq))
+    if (m.type === 'size') this.screen.take(Number(m.cols), Number(m.rows))
+    if (m.type === 'ended') this.end = { exit: (m.exit_status as number | null) ?? null, reason: String(m.end_reason ?? '') }
+    this.waiting = this.book.waiting
+  }
+
+  private hello(hello: Hello & { cols: number; rows: number }): void {
+    this.size = { cols: hello.cols, rows: hello.rows }
+    const { gap, resend } = this.book.hello(hello)
+    this.gap(gap)
+    for (const frame of resend) this.live.send(frame)
+    this.screen.fit(this.size)
+  }
+
+  private output(data: ArrayBuffer): void {
+    const { number, bytes } = unframe(data)
+    const fresh = this.book.receive(number, bytes)
+    this.gap(fresh.gap)
+    if (!fresh.bytes.length) return
+    this.screen.write(fresh.bytes, () => {
+      this.report(this.book.wrote(fresh.bytes.length))
+      clearTimeout(this.soon)
+      this.soon = setTimeout(() => this.report(this.book.wrote(0, true)), 400)
+    })
+  }
+
+  private report(offset: number | null): void {
+    if (offset !== null) this.live.send({ type: 'received', offset })
+  }
+
+  private gap(gap: Gap | null): void {
+    if (gap) this.screen.note(`${size(gap.to - gap.from)} of output are missing here: the box no longer has them`)
+  }
+
+  private over(code: number): void {
+    if (code === 4401) return leave()
+    this.end ??= { exit: null, reason: code === 4404 ? 'the box no longer has this terminal' : code === 4403 ? 'this login may not open it' : '' }
+  }
+}
