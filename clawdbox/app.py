@@ -1,7 +1,6 @@
 """The only file that knows every room: it wires them, and starts and stops them in order."""
 
 import asyncio
-import getpass
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -165,12 +164,10 @@ class Box:
             await box.store.close()
 
     async def _start_demo(self) -> None:
-        keypair = (await self.keys.list(self.owner.id))[0]
+        keypair = await self.keys.default(self.owner.id)
         self._demo = DemoServer()
-        await self._demo.start(self.data_dir / "demo", keypair.public_key)
-        await self.connections.save_demo(
-            self.owner.id, DEMO_LABEL, "127.0.0.1", self._demo.port, getpass.getuser()
-        )
+        at = await self._demo.start(self.data_dir / "demo", keypair.public_key)
+        await self.connections.save_demo(self.owner.id, DEMO_LABEL, at.host, at.port, at.username)
 
     # what the web asks of it
 

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clawdbox import names
+from clawdbox.errors import NotFound
 from clawdbox.events import Actor, Ledger
 from clawdbox.ids import new_id
 from clawdbox.keys import rules, sql
@@ -31,6 +32,13 @@ class Keys:
 
     async def get(self, account_id: str, keypair_id: str) -> Keypair:
         return await self._store.read(lambda r: sql.get(r, account_id, keypair_id))
+
+    async def default(self, account_id: str) -> Keypair:
+        """The keypair that new connections use. Raises NotFound when every one is revoked."""
+        keypair = await self._store.read(lambda r: sql.default_living(r, account_id))
+        if keypair is None:
+            raise NotFound
+        return keypair
 
     async def create(self, actor: Actor, account_id: str, label: str | None) -> tuple[Keypair, bool]:
         """The living keypair of that label (default `default`), and whether it was made just now."""
