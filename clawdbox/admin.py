@@ -23,7 +23,6 @@ from clawdbox import __version__, logs, net
 from clawdbox.accounts import Account, Login
 from clawdbox.clock import iso
 from clawdbox.errors import Conflict, Invalid, Problem
-from clawdbox.events import AuditEntry
 from clawdbox.events import sql as event_sql
 from clawdbox.events import wire as event_wire
 from clawdbox.events.model import SYSTEM
@@ -147,19 +146,16 @@ async def keyring_status(box: "Box", _args: Args) -> Answer:
 async def list_audit(box: "Box", args: AuditPage) -> Answer:
     """The newest rows of everybody's trail, oldest first."""
 
-    def newest(r: Reader) -> list[AuditEntry]:
-        return event_sql.audit_after(r, event_sql.last_issued_audit_id(r) - args.limit, args.limit)
+    def newest(r: Reader) -> list[Answer]:
+        return event_sql.audit_rows_after(r, event_sql.last_issued_audit_id(r) - args.limit, args.limit)
 
-    return {"entries": msgspec.to_builtins(await box.store.read(newest))}
+    return {"entries": [_shown_entry(row) for row in await box.store.read(newest)]}
 
 
 async def verify_audit(box: "Box", _args: Args) -> Answer:
     # The file first: the table, read later, must hold all that the file had.
     anchor = await asyncio.to_thread(event_wire.last_line, box.data_dir / AUDIT_FILE)
-    try:
-        check = await box.store.read(lambda r: box.ledger.verify(r, anchor))
-    except msgspec.MsgspecError:
-        return await box.store.read(_first_unreadable)
+    check = await box.store.read(lambda r: box.ledger.verify(r, anchor))
     return {"rows": check.rows, "first_bad": check.first_bad, "reason": check.reason}
 
 
@@ -263,13 +259,12 @@ def _shown_login(login: Login, account: Account) -> Answer:
     }
 
 
-def _first_unreadable(r: Reader) -> Answer:
-    """A row whose time or JSON is no such thing any more cannot even be checked; it is found by going one by one."""
-    after = 0
-    with suppress(msgspec.MsgspecError):
-        while page := event_sql.audit_after(r, after, 1):
-            after = page[0].id
-    return {"rows": after, "first_bad": after + 1, "reason": "this row can no longer be read"}
+def _shown_entry(row: dict[str, Any]) -> Answer:
+    """As it stands in the table, also where somebody wrote what a row may not hold."""
+    try:
+        return {**row, "detail": msgspec.json.decode(row["detail"] or "{}")}
+    except msgspec.MsgspecError:
+        return row
 
 
 # the socket
@@ -282,6 +277,7 @@ class AdminSocket:
         self._box = box
         self.path = socket_path(box.data_dir, environment)
         self._server: asyncio.Server | None = None
+        self._callers: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """The caller holds the instance lock, so whatever lies at `path` was left by a box that died."""
@@ -297,14 +293,22 @@ class AdminSocket:
             self._server.close()
         with suppress(FileNotFoundError):
             self.path.unlink()
+        for caller in self._callers:
+            caller.cancel()
+        if self._callers:
+            await asyncio.wait(self._callers)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        caller = asyncio.current_task()
+        assert caller is not None
+        self._callers.add(caller)
         try:
             if _peer_uid(writer.get_extra_info("socket")) in (0, os.geteuid()):
                 await self._answer_all(reader, writer)
         except (ConnectionError, TimeoutError, asyncio.LimitOverrunError, ValueError):
             pass  # gone, silent or too long: nothing was begun that would have to be undone
         finally:
+            self._callers.discard(caller)
             writer.close()
 
     async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

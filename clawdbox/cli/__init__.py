@@ -42,17 +42,21 @@ def _exit_code(run: Callable[[], Any]) -> int:
         return run() or exits.OK
     except click.UsageError as error:
         return _usage(error)
-    except click.ClickException as error:
-        exits.complain(error.format_message())
-        return error.exit_code
     except Problem as problem:
         exits.complain(problem.message)
         return exits.of(problem)
     except (click.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:
+        return _failed_by_system(error)
+
+
+def _failed_by_system(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `… | head` has seen enough
         return exits.OK
+    exits.complain(f"{error.filename or 'The system'}: {error.strerror or error}.")
+    return exits.FAILED
 
 
 def _usage(error: click.UsageError) -> int:

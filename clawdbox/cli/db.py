@@ -62,11 +62,11 @@ def schema(names: tuple[str, ...], data_dir: Path | None, demo: bool) -> None:
     """Print the SQL that made the tables, with their indexes and triggers."""
     with _opened(data_dir, demo) as database:
         for name in _chosen(database, names):
-            found = database.query(
+            found = database.execute(
                 "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL", [name]
             )
             for row in found:
-                click.echo(f"{row['sql']};")
+                click.echo(f"{row[0]};")
 
 
 @db.command(
@@ -171,7 +171,7 @@ def _chosen(database: Database, names: tuple[str, ...]) -> list[str]:
 
 
 def _select(database: Database, sql: str) -> Rows:
-    cursor = database.conn.execute(sql)
+    cursor = database.execute(sql)
     if cursor.description is None:
         return
     columns = [column[0] for column in cursor.description]
@@ -201,7 +201,7 @@ def _write_csv(out: IO[str], rows: Rows) -> None:
     writer = None
     for row in rows:
         if writer is None:
-            writer = csv.DictWriter(out, fieldnames=list(row))
+            writer = csv.DictWriter(out, fieldnames=list(row), lineterminator="\n")
             writer.writeheader()
         writer.writerow(row)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import click
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _TEXT = re.compile(r"([0-9]{1,9})([smhdw])")
 LONGEST = timedelta(days=3650)
 
@@ -17,10 +17,10 @@ def parse(text: str) -> timedelta:
         raise ValueError(
             f"{text!r} is no duration: write a whole number and s, m, h, d or w, such as 90d, 12h or 30m."
         )
-    duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if not timedelta(0) < duration <= LONGEST:
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    if not 1 <= seconds <= LONGEST.total_seconds():
         raise ValueError(f"{text!r} is out of range: from 1s to {LONGEST.days}d.")
-    return duration
+    return timedelta(seconds=seconds)
 
 
 def option(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:

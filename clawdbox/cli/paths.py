@@ -34,13 +34,16 @@ def prepare(data_dir: Path) -> None:
     from clawdbox.vault import prepare_folder
 
     try:
-        prepare_folder(data_dir)
+        data_dir.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        pass
     except OSError as error:
         raise exits.Stop(
             "cannot_create",
             f"The data folder {data_dir} cannot be made: {error.strerror}. Choose another one with --data-dir.",
             exits.CANNOT_CREATE,
         ) from None
+    prepare_folder(data_dir)
 
 
 def flags(data_dir: Path, demo: bool) -> str:

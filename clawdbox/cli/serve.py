@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,8 +19,8 @@ from clawdbox.cli.options import data_dir_option, examples
 if TYPE_CHECKING:
     from clawdbox.admin import AdminSocket
     from clawdbox.app import Box
-    from clawdbox.cli.http import Web
     from clawdbox.settings import Settings
+    from clawdbox.web.server import WebServer
 
 _STOP_S = 10.0
 
@@ -108,7 +107,7 @@ def run(start: Start) -> int:
     logs.configure(_log_level(start, chosen))
     with lock.held(start.data_dir):
         running.remove(start.data_dir)  # a box that was killed could not
-        return _run_loop(_serve(start, chosen))
+        return _run_loop(start, chosen)
 
 
 def _log_level(start: Start, chosen: "Settings") -> str:
@@ -117,23 +116,25 @@ def _log_level(start: Start, chosen: "Settings") -> str:
     return "warning" if quiet else chosen.log_level
 
 
-def _run_loop(main: Coroutine[Any, Any, int]) -> int:
-    import uvloop
+def _run_loop(start: Start, chosen: "Settings") -> int:
+    from clawdbox.web.server import loop_factory
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_serve(start, chosen))
 
 
 async def _serve(start: Start, chosen: "Settings") -> int:
     from clawdbox.app import Box
-    from clawdbox.cli import http
+    from clawdbox.web.server import listen
 
     asked_to_stop = _listen_to_signals()
-    listener = http.bind(chosen.host, chosen.port)
+    sockets = listen(
+        chosen.host, chosen.port
+    )  # first: a port that is taken costs nothing, and the box knows its own
     box = Box(start.data_dir, chosen)
-    box.own_port = listener.getsockname()[1]
+    box.own_port = int(sockets[0].getsockname()[1])
     await box.start()
-    served = Served(box, listener)
+    served = Served(box, sockets)
     try:
         await served.start()
         systemd.notify("READY=1")
@@ -148,28 +149,27 @@ async def _serve(start: Start, chosen: "Settings") -> int:
 class Served:
     """A box with its two ways in: the web and the admin socket."""
 
-    def __init__(self, box: "Box", listener: socket.socket) -> None:
+    def __init__(self, box: "Box", sockets: list[socket.socket]) -> None:
         self._box = box
-        self._listener = listener
+        self._sockets = sockets
         self._admin: AdminSocket | None = None
-        self._web: Web | None = None
+        self._web: WebServer | None = None
 
     async def start(self) -> None:
         from clawdbox.admin import AdminSocket
-        from clawdbox.cli.http import Web
-        from clawdbox.web.app import create_app
+        from clawdbox.web.server import WebServer
 
-        self._web = Web(create_app(self._box), self._box.settings, self._listener)
-        await self._web.start()
+        web = WebServer(self._box, self._sockets)
+        await web.start()
+        self._web = web
         self._admin = AdminSocket(self._box)
         await self._admin.start()
-        port, path = self._listener.getsockname()[1], os.fspath(self._admin.path)
-        running.write(self._box.data_dir, running.Running(os.getpid(), port, self._box.address, path))
+        found = running.Running(os.getpid(), web.port, self._box.address, os.fspath(self._admin.path))
+        running.write(self._box.data_dir, found)
 
     async def wait(self, asked_to_stop: asyncio.Event) -> bool:
         """Until someone asks for the end; whether the web server gave up before that."""
         assert self._web is not None
-        assert self._web.ended is not None
         asked = asyncio.create_task(asked_to_stop.wait())
         await asyncio.wait({asked, self._web.ended}, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
@@ -232,7 +232,7 @@ async def _welcome(start: Start, box: "Box", with_pairing: bool) -> welcome.Welc
         version=__version__,
         address=links.address,
         phone=links.phone,
-        lan=f"http://{lan}:{box.own_port}" if lan else None,
+        lan=f"http://{lan}:{box.own_port}" if lan and box.settings.port else None,
         serve=_same_again(start),
         pair=f"{paths.program()} pair{flags}",
         demo=box.settings.demo,
