@@ -9,7 +9,7 @@ interface Options {
   onText: (message: Said) => void
   onBinary?: (data: ArrayBuffer) => void
   onState?: (state: LinkState) => void
-  /** The box closed for good: 4401 login ended, 4403 forbidden, 4404 unknown, 1000 ended. */
+  /** The box closed for good: 1000 ended, 4400 not understood, 4401 login ended, 4403 forbidden, 4404 unknown. */
   onEnd?: (code: number) => void
   dial?: (path: string) => WebSocket
 }
@@ -17,7 +17,9 @@ interface Options {
 const silence = 45_000
 const patience = 10_000
 const doubt = 5_000
-const final = new Set([1000, 4401, 4403, 4404])
+/** A socket that lasted this long was a good one: the next wait begins small again. */
+const settled = 5_000
+const final = new Set([1000, 4400, 4401, 4403, 4404])
 
 /**
  * The only WebSocket of the app: it comes back by itself. A phone that wakes up often holds a socket that says
@@ -28,6 +30,7 @@ export class Live {
   private socket: WebSocket | null = null
   private attempt = 0
   private heardAt = 0
+  private openedAt = 0
   private timer: ReturnType<typeof setTimeout> | undefined
   private watch: ReturnType<typeof setTimeout> | undefined
   private readonly options: Options
@@ -84,7 +87,7 @@ export class Live {
     this.expect(silence)
     // The first frame is the proof: proxies accept sockets for boxes that are gone.
     if (this.state !== 'open') {
-      this.attempt = 0
+      this.openedAt = this.heardAt
       this.set('open')
     }
     if (typeof data !== 'string') return this.options.onBinary?.(data)
@@ -105,7 +108,7 @@ export class Live {
       this.close()
       return this.options.onEnd?.(code)
     }
-    this.attempt += 1
+    this.attempt = this.state === 'open' && Date.now() - this.openedAt > settled ? 1 : this.attempt + 1
     this.set('reconnecting')
     this.timer = setTimeout(() => this.open(), backoff(this.attempt, Math.random()))
   }

@@ -92,7 +92,7 @@ test('the waits grow, and a person can ask for the next try now', () => {
   assert.equal(it.sockets.length, before + 1)
 })
 
-for (const code of [1000, 4401, 4403, 4404]) {
+for (const code of [1000, 4400, 4401, 4403, 4404]) {
   test(`close code ${code} is the end and is told once`, () => {
     const it = start()
     it.last().onclose!({ code })
@@ -111,6 +111,16 @@ for (const code of [1006, 1012, 4408]) {
     assert.equal(it.sockets.length, 2)
   })
 }
+
+test('a box that takes sockets and drops them at once is not hammered', () => {
+  const it = start()
+  for (let i = 0; i < 8; i++) {
+    if (it.last().onmessage) it.last().say({ type: 'ready' })
+    it.last().onclose?.({ code: 1011 })
+    mock.timers.tick(2_000)
+  }
+  assert.ok(it.sockets.length < 8)
+})
 
 test('nothing is sent into a socket that has not proved itself', () => {
   const it = start()

@@ -38,8 +38,10 @@ export function countdown(iso: string, now: number): string {
   return `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
 }
 
-/** The date and time as this person's device writes them. */
+/** The date and time as this person's device writes them; of today only the time. */
 export function moment(iso: string | null): string {
   if (!iso) return '–'
-  return new Date(iso).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+  const then = new Date(iso)
+  if (then.toDateString() === new Date().toDateString()) return then.toLocaleTimeString(undefined, { timeStyle: 'short' })
+  return then.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 }

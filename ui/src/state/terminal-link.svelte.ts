@@ -11,6 +11,14 @@ export interface End {
   reason: string
 }
 
+/** A large paste goes in pieces: the box takes frames of at most 256 KiB. */
+const portion = 16 * 1024
+const reasons: Record<number, string> = {
+  4400: 'this page and the box do not understand each other: reload the page',
+  4403: 'this login may not use it',
+  4404: 'the box no longer has it',
+}
+
 /** Ties one terminal of the box to the screen of this page, over as many sockets as it takes. */
 export class TerminalLink {
   link = $state<LinkState>('connecting')
@@ -19,7 +27,6 @@ export class TerminalLink {
   private readonly book = new TerminalBook()
   private readonly live: Live
   private readonly screen: Screen
-  private size = { cols: 0, rows: 0 }
   private soon: ReturnType<typeof setTimeout> | undefined
 
   constructor(terminal: Terminal, screen: Screen) {
@@ -39,7 +46,8 @@ export class TerminalLink {
 
   type = (text: string): void => {
     if (this.end) return
-    this.live.send(this.book.type(new TextEncoder().encode(text)))
+    const bytes = new TextEncoder().encode(text)
+    for (let at = 0; at < bytes.length; at += portion) this.live.send(this.book.type(bytes.slice(at, at + portion)))
     this.waiting = this.book.waiting
   }
 
@@ -60,11 +68,10 @@ export class TerminalLink {
   }
 
   private hello(hello: Hello & { cols: number; rows: number }): void {
-    this.size = { cols: hello.cols, rows: hello.rows }
     const { gap, resend } = this.book.hello(hello)
     this.gap(gap)
     for (const frame of resend) this.live.send(frame)
-    this.screen.fit(this.size)
+    this.screen.fit(hello)
   }
 
   private output(data: ArrayBuffer): void {
@@ -89,6 +96,6 @@ export class TerminalLink {
 
   private over(code: number): void {
     if (code === 4401) return leave()
-    this.end ??= { exit: null, reason: code === 4404 ? 'the box no longer has this terminal' : code === 4403 ? 'this login may not open it' : '' }
+    this.end ??= { exit: null, reason: reasons[code] ?? '' }
   }
 }
