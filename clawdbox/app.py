@@ -139,8 +139,8 @@ class Box:
     async def stop(self) -> None:
         """In the opposite order; every open lease ends and says why."""
         self.stopping.set()
-        await self.leases.stop()
         await self.conversations.stop()
+        await self.leases.stop()
         if self._demo:
             await self._demo.stop()
         for job in self._jobs:
