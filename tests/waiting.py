@@ -3,14 +3,18 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    predicate: Callable[[], T | Awaitable[T]], *, timeout: float = 10.0, what: str = ""
-) -> T:
+    predicate: Callable[[], Awaitable[T]], *, timeout: float = 10.0, what: str = ""
+) -> T: ...
+@overload
+async def eventually(predicate: Callable[[], T], *, timeout: float = 10.0, what: str = "") -> T: ...
+async def eventually(predicate: Callable[[], Any], *, timeout: float = 10.0, what: str = "") -> Any:
     """The predicate's first truthy value; AssertionError with its last value when `timeout` seconds were not enough."""
     deadline = time.monotonic() + timeout
     while True:

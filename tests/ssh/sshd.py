@@ -5,7 +5,8 @@
         ... server.port, server.username, server.fingerprint("ed25519")
         server.restart(new_host_keys=("ed25519",))
 
-It runs as the current user, who is also the only one who can log in.
+It runs as the current user, who is also the only one who can log in. Its shells get an empty home (`server.home`),
+so that this user's own rc files neither slow the tests down nor are harmed when a test kills a shell. The fixture `sshd` is one such server.
 """
 
 import contextlib
@@ -21,6 +22,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import pytest
 
 _KEYGEN = {
     "ed25519": ["-t", "ed25519"],
@@ -47,6 +50,7 @@ class Sshd:
         options: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
+        self.home = folder / "home"
         self.host = "127.0.0.1"
         self.username = getpass.getuser()
         self.port = 0
@@ -64,6 +68,7 @@ class Sshd:
     def start(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
+        self.home.mkdir(exist_ok=True)
         self._authorized.touch()
         with contextlib.suppress(PermissionError):
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # root's sshd will not start without it
@@ -142,7 +147,9 @@ class Sshd:
         """How often anybody tried to authenticate, in vain or not."""
         return len(
             re.findall(
-                r"^(Accepted|Failed|Postponed|Connection (closed|reset) by authenticating)", self.log(), re.MULTILINE
+                r"^(Accepted|Failed|Postponed|Connection (closed|reset) by authenticating)",
+                self.log(),
+                re.MULTILINE,
             )
         )
 
@@ -183,6 +190,7 @@ class Sshd:
             "LogLevel": "VERBOSE",
             "MaxStartups": "200",
             "Subsystem": "sftp internal-sftp",
+            "SetEnv": f"HOME={self.home}",
             **self._settings,
         }
         keys = [f"HostKey {self._key_file(kind)}" for kind in self._host_keys]
@@ -242,3 +250,10 @@ def _walk(pid: int, children: dict[int, list[int]]) -> Iterator[int]:
     for child in children.get(pid, []):
         yield child
         yield from _walk(child, children)
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    """A running server with an Ed25519 host key and nobody authorized yet."""
+    with Sshd(tmp_path / "sshd") as server:
+        yield server

@@ -3,7 +3,6 @@
 import hmac
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import asyncssh
 
@@ -67,7 +66,6 @@ class Visitor(asyncssh.SSHClient):
         self.refusal: Cause | None = None
         self.weak_cipher: str | None = None
         self.banner = ""
-        self.logged_in = False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._conn = conn
@@ -92,9 +90,6 @@ class Visitor(asyncssh.SSHClient):
     def auth_banner_received(self, msg: str, lang: str) -> None:
         self.banner = plain(self.banner + plain(msg, _MOST_BANNER), _MOST_BANNER)
 
-    def auth_completed(self) -> None:
-        self.logged_in = True
-
 
 def chacha_without_strict_kex(conn: object) -> str | None:
     """The cipher's name when ChaCha20 was chosen without strict key exchange. asyncssh has no public word for either,
@@ -104,56 +99,66 @@ def chacha_without_strict_kex(conn: object) -> str | None:
     return chosen.decode() if chosen and not getattr(conn, "_strict_kex", False) else None
 
 
-def settings(
+def options(
     target: Target,
     pin: Pin,
     key: asyncssh.SSHKey,
+    visitor: "Visitor",
     *,
     login_timeout: float,
     keepalive_interval: float,
     keepalive_count: int,
-) -> dict[str, Any]:
+) -> asyncssh.SSHClientConnectionOptions:
     """Every setting that matters is spelled out: asyncssh's defaults read ~/.ssh, the agent and the environment."""
-    return {
-        "config": None,
-        "username": target.username,
-        "client_keys": [key],
-        "client_certs": (),
-        "agent_path": None,
-        "agent_forwarding": False,
-        "pkcs11_provider": None,
-        "x11_forwarding": False,
-        "known_hosts": (
+    return asyncssh.SSHClientConnectionOptions(
+        config=None,
+        client_factory=lambda: visitor,
+        host=target.host,
+        port=target.port,
+        username=target.username,
+        client_keys=[key],
+        client_certs=(),
+        agent_path=None,
+        agent_forwarding=False,
+        pkcs11_provider=None,
+        x11_forwarding=False,
+        known_hosts=(
             [],
             [],
             [],
-        ),  # nothing is trusted by itself: Visitor decides. (None would trust everything.)
-        "host_key_alias": None,
-        "server_host_keys_handler": None,
-        "server_host_key_algs": host_key_algs(pin.key_type),
-        "x509_trusted_certs": None,
-        "x509_trusted_cert_paths": (),
-        "preferred_auth": ["publickey"],
-        "public_key_auth": True,
-        "password_auth": False,
-        "kbdint_auth": False,
-        "host_based_auth": False,
-        "client_host_keysign": False,
-        "gss_host": None,
-        "gss_kex": False,
-        "gss_auth": False,
-        "encryption_algs": list(_CIPHERS),
-        "compression_algs": None,
-        "login_timeout": login_timeout,
-        "keepalive_interval": keepalive_interval,
-        "keepalive_count_max": keepalive_count,
-        "tcp_keepalive": True,
-        "utf8_decode_errors": "replace",
-        "proxy_command": None,
-        "canonicalize_hostname": False,
-        "client_version": "clawdbox",
-        "request_pty": False,
-        "env": (),
-        "send_env": (),
-        "encoding": None,
-    }
+        ),  # trusts nothing by itself, so that Visitor decides; None would trust everything
+        host_key_alias=None,
+        server_host_keys_handler=None,
+        server_host_key_algs=host_key_algs(pin.key_type),
+        x509_trusted_certs=None,
+        x509_trusted_cert_paths=(),
+        preferred_auth=["publickey"],
+        public_key_auth=True,
+        password_auth=False,
+        kbdint_auth=False,
+        host_based_auth=False,
+        client_host_keysign=False,
+        gss_host=None,
+        gss_kex=False,
+        gss_auth=False,
+        encryption_algs=list(_CIPHERS),
+        compression_algs=None,
+        login_timeout=login_timeout,
+        keepalive_interval=keepalive_interval,
+        keepalive_count_max=keepalive_count,
+        tcp_keepalive=True,
+        utf8_decode_errors="replace",
+        proxy_command=None,
+        canonicalize_hostname=False,
+        client_version="clawdbox",
+        request_pty=False,
+        env=(),
+        send_env=(),
+        encoding=None,
+    )
+
+
+def our_offer(opts: asyncssh.SSHClientConnectionOptions) -> list[list[str]]:
+    """Key exchange, host keys and ciphers that this side offers."""
+    lists = (opts.kex_algs, opts.server_host_key_algs, opts.encryption_algs)
+    return [[name.decode() if isinstance(name, bytes) else str(name) for name in names] for names in lists]

@@ -30,13 +30,15 @@ _OTHER_PROTOCOLS = (
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """How far the handshake came. `version` is the server's version line, `head` the very first bytes."""
+    """How far the handshake came. `version` is the server's version line, `head` the very first bytes;
+    `nothing_in_common` says which kind of algorithm is not shared, read from the server's offer."""
 
     head: bytes = b""
     version: str | None = None
     offered: OfferedKey | None = None
     refusal: Cause | None = None
     weak_cipher: str | None = None
+    nothing_in_common: str | None = None
 
 
 def no_name(target: Target, error: Exception) -> DialFailure:
@@ -125,7 +127,7 @@ def _told(target: Target, seen: Seen, error: BaseException) -> tuple[Cause, str,
         case asyncssh.PermissionDenied():
             return _authentication(target)
         case asyncssh.KeyExchangeFailed():
-            return _algorithms(one_line(str(error), 300))
+            return _algorithms(seen.nothing_in_common or one_line(str(error), 300))
         case asyncssh.ProtocolNotSupported():
             return _not_ssh(
                 target, f"speaks an SSH version that is no longer in use ({one_line(seen.version or '')})"
@@ -138,20 +140,27 @@ def _told(target: Target, seen: Seen, error: BaseException) -> tuple[Cause, str,
 
 
 def _before_version(target: Target, seen: Seen, error: BaseException) -> tuple[Cause, str, str]:
-    if any(text in seen.head for text in _BUSY):
+    if any(text in seen.head[:512] for text in _BUSY):
         return _dropped(target, f"turned the box away: “{one_line(seen.head, 60)}”")
-    if not seen.head.strip():
+    if not seen.head:
         if _timed_out(error):
             return _not_ssh(target, "accepts connections but says nothing, as no SSH server does")
         return _dropped(target, "closed the connection at once, without a word")
-    known = next((name for start, name in _OTHER_PROTOCOLS if seen.head.lstrip().startswith(start)), None)
+    known = next(
+        (name for start, name in _OTHER_PROTOCOLS if seen.head[:512].lstrip().startswith(start)), None
+    )
     if known is not None:
         return _not_ssh(target, f"is {known}, not an SSH server")
-    return _not_ssh(target, f"is no SSH server; it said “{one_line(seen.head, 60)}”")
+    said = one_line(seen.head, 60)
+    return _not_ssh(
+        target, f"is no SSH server; it said “{said}”" if said else "is no SSH server, and makes no sense"
+    )
 
 
 def _after_version(target: Target, seen: Seen, error: BaseException) -> tuple[Cause, str, str]:
     phase = "exchanging keys" if seen.offered is None else "logging in"
+    if seen.offered is None and seen.nothing_in_common is not None:
+        return _algorithms(seen.nothing_in_common)
     if _timed_out(error):
         step = "The server may be overloaded or hung. Try again; if it stays, restart its SSH server."
         return "timeout", f"The SSH server on {_where(target)} stopped answering while {phase}.", step
@@ -176,13 +185,13 @@ def _hung_up(error: BaseException) -> bool:
 
 
 def _host_key(target: Target, refusal: Cause) -> tuple[Cause, str, str]:
+    who = target.host if target.port == 22 else f"{target.host}, port {target.port},"
     if refusal == "host_key_unknown":
-        step = "Compare the fingerprint with the server's, then trust it."
-        return refusal, f"The host key of {_where(target)} is not trusted yet. Nothing was sent to it.", step
+        step = "Compare the fingerprint with the server's own, then trust it."
+        return refusal, f"The host key of {who} is not trusted yet. The box has not logged in.", step
     what = "a host key of another type than" if refusal == "key_type_changed" else "another host key than"
-    message = f"{_where(target)} shows {what} the trusted one. The box stopped before logging in."
     step = "If you reinstalled the server or changed its keys, compare and trust the new one. If not, do not go on."
-    return refusal, message, step
+    return refusal, f"{who} shows {what} the trusted one. The box stopped before logging in.", step
 
 
 def _authentication(target: Target) -> tuple[Cause, str, str]:
@@ -195,7 +204,7 @@ def _authentication(target: Target) -> tuple[Cause, str, str]:
 
 
 def _algorithms(what: str) -> tuple[Cause, str, str]:
-    step = "Update the SSH server, or allow current algorithms in its sshd_config (Ciphers, KexAlgorithms, MACs)."
+    step = "Update the SSH server, or allow current algorithms in its sshd_config (KexAlgorithms, HostKeyAlgorithms, Ciphers)."
     return "algorithms", f"The server and the box share no safe way to encrypt: {what}.", step
 
 
@@ -206,7 +215,7 @@ def _not_ssh(target: Target, what: str) -> tuple[Cause, str, str]:
 def _dropped(target: Target, what: str) -> tuple[Cause, str, str]:
     step = (
         "Wait a minute and try again: the server may limit new connections (MaxStartups, PerSourcePenalties, fail2ban). "
-        "If it stays, it may refuse this box's address or offer no host key type in common; its SSH log tells."
+        "If it stays, it may refuse this box's address; its SSH log tells."
     )
     return "dropped", f"{_where(target)} {what}.", step
 

@@ -3,13 +3,13 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import asyncssh
 
 from clawdbox.net import ssh_address_verdict
 from clawdbox.ssh.wire import diagnose, tcp
-from clawdbox.ssh.wire.client import Visitor, settings
+from clawdbox.ssh.wire.client import Visitor, options, our_offer
+from clawdbox.ssh.wire.kexinit import nothing_in_common, offer
 from clawdbox.ssh.wire.link import Link
 from clawdbox.ssh.wire.model import DialFailure, OfferedKey, Pin, Target
 from clawdbox.ssh.wire.tap import SocketTunnel
@@ -35,19 +35,21 @@ async def dial(
     `host_key_unknown` and the offered key. `on_banner` gets the server's banner, cleaned and capped, on every outcome.
     """
     key = _usable(private_key)
-    options = settings(
+    link = Link()
+    visitor = Visitor(pin, link.connection_lost)
+    opts = options(
         target,
         pin,
         key,
+        visitor,
         login_timeout=login_timeout,
         keepalive_interval=keepalive_interval,
         keepalive_count=keepalive_count,
     )
     sock, round_trip = await tcp.connect(target, connect_timeout, judge)
-    link = Link(latency_ms=round_trip * 1000)
-    visitor = Visitor(pin, link.connection_lost)
+    link.latency_ms = round_trip * 1000
     try:
-        await _log_in(target, sock, visitor, link, options, login_timeout)
+        await _log_in(target, sock, visitor, link, opts, login_timeout)
     finally:
         if on_banner is not None and visitor.banner:
             on_banner(visitor.banner)
@@ -67,31 +69,28 @@ async def _log_in(
     sock: socket.socket,
     visitor: Visitor,
     link: Link,
-    options: dict[str, Any],
+    opts: asyncssh.SSHClientConnectionOptions,
     login_timeout: float,
 ) -> None:
     tunnel = SocketTunnel(sock)
     try:
         # asyncssh has its own login timer; the second clock is for what that timer does not cover.
         async with asyncio.timeout(login_timeout + 1.0):
-            conn = await asyncssh.connect(
-                target.host, target.port, tunnel=tunnel, client_factory=lambda: visitor, **options
-            )
+            conn = await asyncssh.connect(target.host, target.port, tunnel=tunnel, config=None, options=opts)
     except Exception as error:  # noqa: BLE001 - asyncssh hands on whatever a hostile server's bytes broke in it
-        raise diagnose.no_login(target, _seen(tunnel, visitor), error) from None
+        raise diagnose.no_login(target, _seen(tunnel, visitor, opts), error) from None
     finally:
         if tunnel.tap is None:
             sock.close()
     if visitor.offered is None or tunnel.tap is None or conn.is_closed():
         conn.abort()
-        raise diagnose.no_login(
-            target, _seen(tunnel, visitor), ConnectionResetError("closed during the login")
-        )
-    tunnel.tap.step_aside()
+        closed = ConnectionResetError("closed during the login")
+        raise diagnose.no_login(target, _seen(tunnel, visitor, opts), closed)
+    tunnel.tap.logged_in = True
     link.established(conn, visitor.offered, tunnel.tap.version or "", visitor.banner)
 
 
-def _seen(tunnel: SocketTunnel, visitor: Visitor) -> diagnose.Seen:
+def _seen(tunnel: SocketTunnel, visitor: Visitor, opts: asyncssh.SSHClientConnectionOptions) -> diagnose.Seen:
     tap = tunnel.tap
     return diagnose.Seen(
         head=tap.head if tap else b"",
@@ -99,4 +98,5 @@ def _seen(tunnel: SocketTunnel, visitor: Visitor) -> diagnose.Seen:
         offered=visitor.offered,
         refusal=visitor.refusal,
         weak_cipher=visitor.weak_cipher,
+        nothing_in_common=nothing_in_common(offer(tap.after_version()), our_offer(opts)) if tap else None,
     )

@@ -26,8 +26,8 @@ _CLOSE_PATIENCE = 2.0
 class Link:
     """A warm connection of one lease. Made by `dial`."""
 
-    def __init__(self, latency_ms: float) -> None:
-        self.latency_ms = latency_ms
+    def __init__(self) -> None:
+        self.latency_ms = 0.0  # one round trip: how long the TCP connection took
         self.offered = OfferedKey("", "")
         self.server_version = ""
         self.banner = ""

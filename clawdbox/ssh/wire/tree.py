@@ -17,7 +17,7 @@ ASK = (
     "for d in /proc/[0-9]*; do "
     "{ read -r s < $d/stat; } 2>/dev/null || continue; "
     "set -- ${s##*) }; "
-    '[ "$2" = "$PPID" ] && [ "${d#/proc/}" != $$ ] && '
+    '[ "$2" = "$PPID" ] && [ ${d#/proc/} -ne $$ ] && '
     f'echo {_MARK} ${{d#/proc/}} $3 $5 ${{20}} "$(tr "\\000\\n" "  " < $d/cmdline)"; '
     "done 2>/dev/null'"
 )
