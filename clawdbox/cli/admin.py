@@ -26,12 +26,12 @@ def ask(data_dir: Path, verb: str, **args: Any) -> Answer:
     from clawdbox.admin import VERBS
 
     wanted = VERBS[verb]
-    _check_folder(data_dir, wanted.makes_box, wanted.needs_running)
     deadline = time.monotonic() + _PATIENCE_S
     while True:
-        answer = _ask_running(data_dir, verb, args)
+        answer = ask_running(data_dir, verb, args)
         if answer is not None:
             return answer
+        _check_folder(data_dir, wanted.makes_box, wanted.needs_running)
         try:
             if not wanted.needs_running:
                 return _ask_offline(data_dir, verb, args)
@@ -76,7 +76,7 @@ def _not_answering(data_dir: Path) -> exits.Stop:
     )
 
 
-def _ask_running(data_dir: Path, verb: str, args: Answer) -> Answer | None:
+def ask_running(data_dir: Path, verb: str, args: Answer) -> Answer | None:
     """None when nobody listens. A request that was sent is never sent again."""
     known = running.read(data_dir)
     path = known.socket if known else os.fspath(data_dir / paths.SOCKET)

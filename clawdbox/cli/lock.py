@@ -5,16 +5,19 @@ The kernel lets go of it when its holder dies, however it dies, so a lock file t
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from clawdbox.cli import exits, paths
 
+_POLL_S = 0.05
+
 
 @contextmanager
-def held(data_dir: Path) -> Iterator[None]:
-    """Raises Stop(`box_running`, 75) at once when another process holds it."""
+def held(data_dir: Path, patience_s: float = 0.0) -> Iterator[None]:
+    """Raises Stop(`box_running`, 75) when another process still holds it after `patience_s`."""
     path = data_dir / paths.LOCK
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -23,7 +26,7 @@ def held(data_dir: Path) -> Iterator[None]:
             "cannot_create", f"{path} cannot be opened: {error.strerror}.", exits.CANNOT_CREATE
         ) from None
     try:
-        _take(handle, data_dir)
+        _take(handle, data_dir, time.monotonic() + patience_s)
         yield
     finally:
         os.close(handle)
@@ -42,15 +45,27 @@ def is_held(data_dir: Path) -> bool:
         raise
 
 
-def _take(handle: int, data_dir: Path) -> None:
+def _take(handle: int, data_dir: Path, deadline: float) -> None:
+    while not _try(handle):
+        if time.monotonic() >= deadline:
+            raise _taken(handle, data_dir)
+        time.sleep(_POLL_S)
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+
+
+def _try(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
-        raise exits.Stop(
-            "box_running",
-            f"Another clawdbox (process {pid or 'unknown'}) holds {data_dir}. Stop it first, or use another --data-dir.",
-            exits.BUSY,
-        ) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        return False
+    return True
+
+
+def _taken(handle: int, data_dir: Path) -> exits.Stop:
+    pid = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+    return exits.Stop(
+        "box_running",
+        f"Another clawdbox (process {pid or 'unknown'}) holds {data_dir}. Stop it first, or use another --data-dir.",
+        exits.BUSY,
+    )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clawdbox.web.server import WebServer
 
 _STOP_S = 10.0
+_LOCK_S = 3.0  # longer than a command that works offline
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ def run(start: Start) -> int:
     paths.prepare(start.data_dir)
     chosen = settings.load(start.data_dir, start.flags)
     logs.configure(_log_level(start, chosen))
-    with lock.held(start.data_dir):
+    with lock.held(start.data_dir, _LOCK_S):
         running.remove(start.data_dir)  # a box that was killed could not
         return _run_loop(start, chosen)
 

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.command import Served, answer, clawdbox
+from tests.cli.command import Served, answer, clawdbox, environment
+from tests.waiting import eventually_sync
 
 Serve = Callable[..., Served]
 pytestmark = pytest.mark.xdist_group("cli-admin")  # they share a box
@@ -23,8 +24,32 @@ import os, socket, sys
 os.setuid(65534)
 peer = socket.socket(socket.AF_UNIX)
 peer.connect(sys.argv[1])
-peer.sendall(b'{"verb": "status"}\\n')
-print(repr(peer.recv(100)))
+try:
+    peer.sendall(b'{"verb": "status"}\\n')
+    print(peer.recv(100))
+except ConnectionError:
+    print(b"")
+"""
+
+# Python itself may lie where nobody may look, so all that is imported late is imported before.
+SERVE_AS_NOBODY = """
+import asyncio, encodings.idna, importlib.readers, os, pathlib, tempfile
+import uvloop, clawdbox.admin, clawdbox.web.server
+from clawdbox.app import Box
+from clawdbox.cli import main, serve
+from clawdbox.settings import Settings
+
+async def warm(folder):
+    box = Box(folder, Settings())
+    await box.start()
+    await box.stop()
+
+with tempfile.TemporaryDirectory() as folder:
+    asyncio.run(warm(pathlib.Path(folder, "warm")))
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+main()
 """
 
 
@@ -62,8 +87,7 @@ def test_another_user_is_not_heard_even_if_the_modes_let_him(serve: Serve) -> No
             check=False,
             cwd="/",
         )
-        assert "pid" not in done.stdout
-        assert done.stdout == "b''\n" or "Connection reset" in done.stderr, done.stderr
+        assert done.stdout == "b''\n", done.stderr
         box.stop()
 
 
@@ -159,3 +183,35 @@ def test_a_data_folder_with_a_long_path_has_its_socket_elsewhere(tmp_path: Path,
     assert answer("pair", "--json", "--data-dir", folder)["url"]
     assert box.stop() == 0
     assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_may_ask_the_box_of_a_service_user(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as public:
+        folder = Path(public, "box")
+        Path(public).chmod(0o755)
+        folder.mkdir(mode=0o700)
+        os.chown(folder, 65534, 65534)
+        with (tmp_path / "log").open("w") as log:
+            box = subprocess.Popen(
+                [sys.executable, "-c", SERVE_AS_NOBODY, "serve", "--data-dir", str(folder), "--port", "0"],
+                env=environment(HOME=public),
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        try:
+            eventually_sync(lambda: box.poll() is not None or (folder / "box.json").exists(), timeout=30)
+            assert box.poll() is None, (tmp_path / "log").read_text()
+            where = ("--data-dir", folder)
+            assert clawdbox("token", "create", "--name", "x", *where).returncode == 0
+            assert clawdbox("pair", *where).returncode == 0
+            assert answer("keyring", "status", "--json", *where)["recovery_words_pending"] is True
+            assert clawdbox("db", "tables", *where).returncode == 0
+            assert {file.stat().st_uid for file in folder.iterdir()} == {65534}, (
+                "nothing of root's is left there"
+            )
+        finally:
+            box.terminate()
+            box.wait(20)
+        refused = clawdbox("token", "create", "--name", "x", *where)
+        assert (refused.returncode, refused.stdout) == (78, "")
