@@ -43,4 +43,7 @@ def iso(moment: datetime) -> str:
 def parse(text: str) -> datetime:
     """The moment behind RFC 3339 text. A text without an offset is taken as UTC; raises ValueError."""
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:  # 9999-12-31T23:59-01:00 is in no year that there is
+        raise ValueError(f"{text!r} is out of range") from None

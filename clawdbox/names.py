@@ -21,15 +21,16 @@ _FORBIDDEN = {
 
 def label(text: str, field: str = "label") -> str:
     """A label as people write them ("Bob's NAS"), trimmed and in Unicode form NFC. Raises Invalid."""
-    name = unicodedata.normalize("NFC", text).strip()
+    name = unicodedata.normalize("NFC", text)
+    if any(unicodedata.category(char) in _FORBIDDEN for char in name):
+        raise Invalid(field, "Leave out control and invisible characters.")
+    name = name.strip()
     if not name:
         raise Invalid(field, "Give it a name.")
     if len(name) > MAX_LABEL:
         raise Invalid(field, f"Use at most {MAX_LABEL} characters.")
     if name.startswith("-"):
         raise Invalid(field, "A name cannot begin with a dash.")
-    if any(unicodedata.category(char) in _FORBIDDEN for char in name):
-        raise Invalid(field, "Leave out control and invisible characters.")
     return name
 
 

@@ -25,10 +25,11 @@ def canonical_host(text: str, field: str = "host") -> str:
         )
     if ":" in host:
         return _canonical_v6(host, field)
-    name = host.rstrip(".").lower()
+    # First to DNS form: that is where "127。1" and "０x7f000001" turn out to be numbers.
+    name = _ascii_name(host.rstrip(".").lower(), field)
     if _looks_numeric(name):
         return _canonical_v4(name, field)
-    labels = _ascii_name(name, field).split(".")
+    labels = name.split(".")
     if len(name) > _MAX_NAME or not all(_LABEL.fullmatch(label) for label in labels):
         raise Invalid(
             field,

@@ -101,5 +101,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     for name in Settings.__struct_fields__:
         text = environment.get(f"CLAWDBOX_{name.upper()}")
         if text is not None:
-            found[name] = text.split(",") if name in ("allowed_hosts", "trusted_proxies") else text
+            found[name] = _list(text) if name in ("allowed_hosts", "trusted_proxies") else text
     return found
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
