@@ -21,6 +21,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 Values = Iterable[Any] | Mapping[str, Any]
 _READERS = 2
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 class Reader:
@@ -124,15 +125,21 @@ class Store:
     async def close(self) -> None:
         while self._flushing is not None and not self._flushing.done():
             await asyncio.wait([self._flushing])
+        self._reader_threads.shutdown()
+        for _ in range(
+            _READERS
+        ):  # before the writer: only a last connection that may write folds the log away
+            self._readers.get().close()
         await asyncio.get_running_loop().run_in_executor(self._writer_thread, self._close_writer)
         self._writer_thread.shutdown()
-        self._reader_threads.shutdown()
-        for _ in range(_READERS):
-            self._readers.get().close()
 
     def _close_writer(self) -> None:
-        self._writer.execute("PRAGMA optimize")
-        self._writer.close()
+        try:
+            self._writer.execute("PRAGMA optimize")
+        except sqlite3.Error:  # a full disk is no reason to leave the database open
+            pass
+        finally:
+            self._writer.close()
 
     def _read(self, fn: Callable[[Reader], T]) -> T:
         db = self._readers.get()
@@ -149,7 +156,10 @@ class Store:
         loop = asyncio.get_running_loop()
         while self._pending:
             group, self._pending = self._pending, []
-            outcomes, wakes = await loop.run_in_executor(self._writer_thread, self._commit, group)
+            try:
+                outcomes, wakes = await loop.run_in_executor(self._writer_thread, self._commit, group)
+            except RuntimeError as closed:  # no thread takes it any more: the store was closed
+                outcomes, wakes = [(None, closed)] * len(group), set()
             for write, (result, error) in zip(group, outcomes, strict=True):
                 _settle(write.future, result, error)
             if wakes:
@@ -162,7 +172,7 @@ class Store:
             self._writer.execute("BEGIN IMMEDIATE")
             outcomes = [self._savepoint(write.fn, wakes) for write in group]
             self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, every caller of the group is told
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             return [(None, _storage_problem(error))] * len(group), set()
@@ -180,7 +190,7 @@ class Store:
                 raise
             self._writer.execute("ROLLBACK TO one")
             self._writer.execute("RELEASE one")
-            return None, error
+            return None, _storage_problem(error)
         self._writer.execute("RELEASE one")
         wakes |= tx.wakes
         return result, None
@@ -191,12 +201,17 @@ def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | N
         return
     if error is None:
         future.set_result(result)
+    elif isinstance(error, StopIteration):  # asyncio refuses to carry one
+        future.set_exception(RuntimeError("StopIteration within a write"))
     else:
         future.set_exception(error)
 
 
-def _storage_problem(error: sqlite3.Error) -> Exception:
-    if "full" in str(error) or "I/O" in str(error):
+def _storage_problem(error: Exception) -> Exception:
+    if (
+        isinstance(error, sqlite3.OperationalError)
+        and getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM
+    ):
         return Unavailable(
             "storage_full", "The disk of the box is full or failing: nothing was saved. Free some space."
         )

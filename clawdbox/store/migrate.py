@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clawdbox.clock import iso
 from clawdbox.errors import StartRefused
+from clawdbox.store.peek import peek_versions
 
 _VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT"
@@ -22,14 +23,16 @@ def available() -> list[tuple[str, str]]:
 
 def migrate(path: Path, now: datetime) -> list[str]:
     """Bring the database up to date and return the versions applied. Raises StartRefused for a newer database."""
+    known = available()
+    _refuse_newer(
+        peek_versions(path) - {version for version, _ in known}
+    )  # opening it to write may change it
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute(_VERSIONS)
         done = {row[0] for row in db.execute("SELECT version FROM schema_migrations")}
-        known = available()
-        _refuse_newer(done - {version for version, _ in known})
         missing = [(version, sql) for version, sql in known if version not in done]
         for version, sql in missing:
             _apply(db, version, sql, now)
