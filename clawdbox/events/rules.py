@@ -30,24 +30,37 @@ class ChainCheck(msgspec.Struct, frozen=True):
 
 
 def check_chain(
-    key: bytes, entries: Iterable[AuditEntry], last_issued: int, anchor: tuple[int, str] | None
+    key: bytes, entries: Iterable[AuditEntry | int], last_issued: int, anchor: tuple[int, str] | None
 ) -> ChainCheck:
-    """Verify rows in order of their ids.
+    """Verify rows in order of their ids; a row that cannot be read comes as its bare id.
 
     `last_issued` is the highest id ever given out and `anchor` the (id, mac) written last to the append-only
     file: they find a tail that was cut off, which a chain alone cannot.
     """
     previous, expected, seen_anchor = GENESIS, 1, anchor is None
     for entry in entries:
-        if entry.id != expected:
-            return ChainCheck(expected - 1, expected, "a row is missing here")
-        if not hmac.compare_digest(audit_mac(key, previous, entry), entry.mac):
-            return ChainCheck(expected - 1, entry.id, "this row, or the one before it, was changed")
-        if anchor is not None and entry.id == anchor[0]:
-            if entry.mac != anchor[1]:
-                return ChainCheck(expected - 1, entry.id, "this row differs from the append-only file")
-            seen_anchor = True
+        found = entry if isinstance(entry, int) else entry.id
+        if found != expected or isinstance(entry, int):
+            return ChainCheck(expected - 1, min(found, expected), _gap(found, expected))
+        flaw = _flaw(key, previous, entry, anchor)
+        if flaw:
+            return ChainCheck(expected - 1, expected, flaw)
+        seen_anchor = seen_anchor or (anchor is not None and entry.id == anchor[0])
         previous, expected = entry.mac, expected + 1
     if expected <= last_issued or not seen_anchor:
         return ChainCheck(expected - 1, expected, "the newest rows were cut off")
     return ChainCheck(expected - 1, None, None)
+
+
+def _gap(found: int, expected: int) -> str:
+    if found == expected:
+        return "this row can no longer be read"
+    return "a row is missing here" if found > expected else "this row was slipped in"
+
+
+def _flaw(key: bytes, previous: str, entry: AuditEntry, anchor: tuple[int, str] | None) -> str | None:
+    if not hmac.compare_digest(audit_mac(key, previous, entry).encode(), entry.mac.encode()):
+        return "this row, or the one before it, was changed"
+    if anchor is not None and entry.id == anchor[0] and entry.mac != anchor[1]:
+        return "this row differs from the append-only file"
+    return None

@@ -1,17 +1,22 @@
 """Writing events and audit rows, always within the transaction of the facts they tell of."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from clawdbox.clock import iso, parse
+from clawdbox.clock import parse
 from clawdbox.events import rules, sql
 from clawdbox.events.model import SYSTEM, Actor, AuditEntry
 from clawdbox.ids import new_id
 from clawdbox.store import Reader, Tx
+from clawdbox.store.rows import to_struct
 
 _PAGE = 1000
+_BEFORE_ALL = -(1 << 63)
+_TICK = timedelta(microseconds=1)
+_SAME = timedelta(milliseconds=1)
 
 
 class Ledger:
@@ -59,6 +64,7 @@ class Ledger:
         account_id: str | None = None,
     ) -> None:
         """Append a chained row. `account_id` says in whose trail it stands when the box itself acts."""
+        last = sql.last_audit(tx)
         entry = AuditEntry(
             id=sql.last_issued_audit_id(tx) + 1,
             account_id=account_id or actor.account_id,
@@ -69,10 +75,10 @@ class Ledger:
             ip_address=actor.ip_address,
             result=result,
             detail=detail or {},
-            created_at=parse(iso(tx.now)),
+            created_at=_after(tx.now, parse(last["created_at"]) if last else None),
             mac="",
         )
-        mac = rules.audit_mac(self._key, sql.last_mac(tx) or rules.GENESIS, entry)
+        mac = rules.audit_mac(self._key, last["mac"] if last else rules.GENESIS, entry)
         tx.insert("audit_log", msgspec.structs.asdict(msgspec.structs.replace(entry, mac=mac)))
         tx.wake("audit")
 
@@ -81,11 +87,23 @@ class Ledger:
         return rules.check_chain(self._key, _all_audit(r), sql.last_issued_audit_id(r), anchor)
 
 
-def _all_audit(r: Reader) -> Iterator[AuditEntry]:
-    after = 0
-    while page := sql.audit_after(r, after, _PAGE):
-        yield from page
-        after = page[-1].id
+def _after(now: datetime, last: datetime | None) -> datetime:
+    """Rows of one transaction get times a microsecond apart, so that pages by time neither repeat nor skip one."""
+    if last is not None and now <= last < now + _SAME:
+        return last + _TICK
+    return now
+
+
+def _all_audit(r: Reader) -> Iterator[AuditEntry | int]:
+    """Rows in order, and the bare id of one that can no longer be read."""
+    after = _BEFORE_ALL
+    while page := sql.audit_rows_after(r, after, _PAGE):
+        for row in page:
+            after = row["id"]
+            try:
+                yield to_struct(AuditEntry, row)
+            except (msgspec.MsgspecError, OverflowError):
+                yield after
 
 
 __all__ = ["SYSTEM", "Ledger"]

@@ -1,6 +1,7 @@
 """Rows of `events` and `audit_log`."""
 
 from datetime import datetime
+from typing import Any
 
 from clawdbox.events.model import AuditEntry, Event
 from clawdbox.store import Reader
@@ -41,9 +42,13 @@ def audit_after(r: Reader, after: int, limit: int) -> list[AuditEntry]:
     )
 
 
-def last_mac(r: Reader) -> str | None:
-    mac: str | None = r.value("SELECT mac FROM audit_log ORDER BY id DESC LIMIT 1")
-    return mac
+def audit_rows_after(r: Reader, after: int, limit: int) -> list[dict[str, Any]]:
+    """Bare rows, for a check that must also survive what somebody wrote into them."""
+    return r.all(f"SELECT {AUDIT} FROM audit_log WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
+
+
+def last_audit(r: Reader) -> dict[str, Any] | None:
+    return r.one("SELECT mac, created_at FROM audit_log ORDER BY id DESC LIMIT 1")
 
 
 def last_issued_audit_id(r: Reader) -> int:

@@ -3,14 +3,18 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import IO
 
 import msgspec
+import structlog
 
+from clawdbox.errors import StartRefused
 from clawdbox.events import sql
 from clawdbox.events.hub import Hub
 from clawdbox.events.model import AuditEntry
 from clawdbox.store import Store
 
+log = structlog.get_logger("clawdbox.audit")
 _PAGE = 500
 _TAIL = 65_536
 
@@ -23,55 +27,98 @@ class AuditFile:
         self._store = store
         self._hub = hub
         self._task: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
 
     async def start(self) -> None:
-        await self._catch_up()
+        try:
+            await self._catch_up()
+        except msgspec.MsgspecError:
+            raise StartRefused(
+                "audit_file_unreadable",
+                f"The last line of {self._path} is no audit row: the file was changed. Move it away to keep it; the"
+                " box then writes a new one from its database.",
+                path=str(self._path),
+            ) from None
         self._task = asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await self._catch_up()
+        await self._try()
 
     async def _follow(self) -> None:
         with self._hub.listen("audit") as signal:
             while True:
+                await asyncio.shield(asyncio.ensure_future(self._try()))
                 await signal.wait()
                 signal.clear()
-                await self._catch_up()
+
+    async def _try(self) -> None:
+        """What cannot be written now (a full disk) is written the next time: the table has it all."""
+        try:
+            await self._catch_up()
+        except Exception:
+            log.exception("audit_file.failed", path=str(self._path))
 
     async def _catch_up(self) -> None:
-        anchor = last_line(self._path)
-        after = anchor[0] if anchor else 0
-        while page := await self._store.read(lambda r, after=after: sql.audit_after(r, after, _PAGE)):  # type: ignore[misc]
-            await asyncio.to_thread(_append, self._path, page)
-            after = page[-1].id
+        async with self._writing:
+            await asyncio.to_thread(cut_torn_line, self._path)
+            anchor = await asyncio.to_thread(last_line, self._path)
+            after = anchor[0] if anchor else 0
+            while page := await self._store.read(lambda r, after=after: sql.audit_after(r, after, _PAGE)):  # type: ignore[misc]
+                await asyncio.to_thread(_append, self._path, page)
+                after = page[-1].id
 
 
 def _append(path: Path, page: list[AuditEntry]) -> None:
-    lines = b"".join(msgspec.json.encode(entry) + b"\n" for entry in page)
+    lines = memoryview(b"".join(msgspec.json.encode(entry) + b"\n" for entry in page))
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(handle, lines)
+        size = os.fstat(handle).st_size
+        try:
+            while lines:
+                lines = lines[os.write(handle, lines) :]
+        except OSError:
+            os.ftruncate(handle, size)
+            raise
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
 def last_line(path: Path) -> tuple[int, str] | None:
-    """(id, mac) of the last whole line, or None. A torn last line, left by a crash, is cut off first."""
+    """(id, mac) of the last whole line, or None; a torn one after it does not count. It only reads."""
     try:
-        with path.open("r+b") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL))
-            tail = file.read()
-            whole = tail[: tail.rfind(b"\n") + 1]
-            if len(whole) < len(tail):
-                file.truncate(size - (len(tail) - len(whole)))
+        with path.open("rb") as file:
+            line = _last_whole(file)[1]
     except FileNotFoundError:
         return None
-    if not whole:
+    if not line:
         return None
-    entry = msgspec.json.decode(whole.splitlines()[-1], type=AuditEntry)
+    entry = msgspec.json.decode(line, type=AuditEntry)
     return entry.id, entry.mac
+
+
+def cut_torn_line(path: Path) -> None:
+    """Take away what a crash left after the last whole line. Only its one writer may do that, before it writes."""
+    try:
+        with path.open("r+b") as file:
+            end = _last_whole(file)[0]
+            if end < file.seek(0, os.SEEK_END):
+                file.truncate(end)
+    except FileNotFoundError:
+        pass
+
+
+def _last_whole(file: IO[bytes]) -> tuple[int, bytes]:
+    """(where the last whole line ends, that line), looking from the end backwards."""
+    size, length = file.seek(0, os.SEEK_END), _TAIL
+    while True:
+        start = max(0, size - length)
+        file.seek(start)
+        whole, newline, _torn = file.read(size - start).rpartition(b"\n")
+        _before, found, line = whole.rpartition(b"\n")
+        if start == 0 or found:
+            return start + len(whole) + len(newline), line if newline else b""
+        length *= 4
