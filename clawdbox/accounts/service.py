@@ -1,5 +1,6 @@
 """The verbs of people and their logins."""
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -27,7 +28,7 @@ class Accounts:
         self._make_key = make_key
         self._login_ttl = timedelta(seconds=settings.login_ttl_s)
         self._code_ttl = timedelta(seconds=settings.pairing_code_ttl_s)
-        self._defaults = AccountSettings(int(settings.idle_timeout_s), settings.max_leases)
+        self._defaults = AccountSettings(math.ceil(settings.idle_timeout_s), settings.max_leases)
 
     # people
 
@@ -116,6 +117,7 @@ class Accounts:
         code = new_token()
 
         def change(tx: Tx) -> PairingCode:
+            sql.account(tx, account_id)
             expires_at = tx.now + self._code_ttl
             code_id = new_id(tx.now)
             row = {"id": code_id, "account_id": account_id, "code_hash": token_hash(code)}
@@ -158,9 +160,10 @@ class Accounts:
         token = new_token()
 
         def change(tx: Tx) -> Granted:
+            account = sql.account(tx, account_id)
             who = Actor(account_id, actor.ip_address, actor.login_id)
             login = self._grant(tx, who, token, device_name, "token", scope, expires_at, None)
-            return Granted(sql.account(tx, account_id), login, token)
+            return Granted(account, login, token)
 
         return await self._store.write(change)
 
@@ -226,12 +229,15 @@ class Accounts:
         rules.check_settings(idle_timeout_s, max_leases)
 
         def change(tx: Tx) -> AccountSettings:
+            sql.account(tx, account_id)
             before = sql.settings(tx, account_id, self._defaults)
             sql.save_settings(tx, account_id, idle_timeout_s, max_leases)
             after = sql.settings(tx, account_id, self._defaults)
             detail = {"before": _plain(before), "after": _plain(after)}
             self._ledger.event(tx, account_id, "settings.updated", "account", account_id, _plain(after))
-            self._ledger.audit(tx, actor, "settings.update", "account", account_id, detail=detail)
+            self._ledger.audit(
+                tx, actor, "settings.update", "account", account_id, detail=detail, account_id=account_id
+            )
             return after
 
         return await self._store.write(change)

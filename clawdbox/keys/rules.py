@@ -17,6 +17,15 @@ TRANSITIONS: dict[KeyState, frozenset[KeyState]] = {
     KeyState.REVOKED: frozenset(),
 }
 
+MAX_LIVING = 50
+
+
+def check_room(living: int) -> None:
+    if living >= MAX_LIVING:
+        raise Conflict(
+            "keypair_limit_reached", f"You have {living} keys. Revoke one that you no longer need first."
+        )
+
 
 def revoke(keypair: Keypair, leases: list[str], force: bool, now: datetime) -> Keypair:
     """The keypair after its revocation. Raises Conflict while leases use it, unless forced, and when already revoked."""

@@ -15,7 +15,6 @@ from clawdbox.store import Reader, Store, Tx
 from clawdbox.vault import Sealer
 
 LeasesUsing = Callable[[Reader, str], list[str]]
-MAX_LIVING = 50
 
 
 class Keys:
@@ -50,6 +49,7 @@ class Keys:
         existing = sql.living(tx, account_id, label)
         if existing:
             return existing, False
+        rules.check_room(sql.count_living(tx, account_id))
         keypair_id = new_id(tx.now)
         public_key, private_key = _make_ed25519(f"clawdbox-{label}")
         sql.insert(
@@ -85,7 +85,9 @@ class Keys:
             detail = {"label": keypair.label, "forced": force, "session_ids": leases}
             tx.wake("leases:sweep")
             self._ledger.event(tx, account_id, "keypair.revoked", "keypair", keypair_id, detail)
-            self._ledger.audit(tx, actor, "keypair.revoke", "agent_keypair", keypair_id, detail=detail)
+            self._ledger.audit(
+                tx, actor, "keypair.revoke", "agent_keypair", keypair_id, detail=detail, account_id=account_id
+            )
             return keypair
 
         return await self._store.write(change)

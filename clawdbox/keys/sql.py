@@ -38,6 +38,12 @@ def living(r: Reader, account_id: str, label: str) -> Keypair | None:
     )
 
 
+def count_living(r: Reader, account_id: str) -> int:
+    return int(
+        r.value("SELECT count(*) FROM agent_keypairs WHERE account_id = ? AND is_active = 1", (account_id,))
+    )
+
+
 def default_living(r: Reader, account_id: str) -> Keypair | None:
     """The keypair that new connections use: the oldest living one, which signing up made, unless it is gone."""
     return r.struct(
