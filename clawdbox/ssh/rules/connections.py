@@ -133,6 +133,19 @@ def shown(connection: Connection, key: HostKey, now: datetime) -> Connection:
     )
 
 
+def check_same_server(asked: Connection, now: Connection) -> None:
+    """Raises Conflict when what was learned about `asked` no longer belongs to the connection as it is now."""
+    if (asked.host, asked.port) != (now.host, now.port):
+        raise Conflict("connection_changed", "The connection was edited during the test. Test it again.")
+
+
+def changed_meanwhile() -> Conflict:
+    """A test that was overtaken must neither undo nor repeat what a person decided about the host key."""
+    return Conflict(
+        "connection_changed", "Another test decided about this server's host key meanwhile. Test it again."
+    )
+
+
 def host_key_problem(connection: Connection, offered: HostKey, now: datetime) -> Problem:
     """409 `host_key_unknown` or `host_key_changed` (document 03), with what a person needs to decide."""
     if connection.host_key_fingerprint is None:

@@ -2,6 +2,8 @@
 
 from collections import deque
 
+_BLOCK = 4096
+
 
 class Ring:
     """Keeps the newest `capacity` bytes or a little more (whole chunks). `[start, end)` are the offsets kept."""
@@ -15,7 +17,12 @@ class Ring:
     def append(self, data: bytes) -> None:
         if not data:
             return
-        self._chunks.append(data)
+        if self._chunks and len(self._chunks[-1]) + len(data) <= _BLOCK:
+            self._chunks[-1] += (
+                data  # keystrokes echo a byte at a time: as chunks of their own, reading would crawl
+            )
+        else:
+            self._chunks.append(data)
         self.end += len(data)
         while self.end - self.start - len(self._chunks[0]) >= self._capacity:
             self.start += len(self._chunks.popleft())

@@ -40,6 +40,7 @@ class Connections:
         self._settings = settings
         self._addresses = addresses
         self._dialler = dialler
+        self._tests: set[asyncio.Task[TestOutcome]] = set()
 
     async def list(self, account_id: str) -> list[Connection]:
         return await self._store.read(lambda r: sql.all_of(r, account_id))
@@ -140,14 +141,21 @@ class Connections:
 
         Raises Conflict `host_key_unknown` or `host_key_changed`; nothing was sent to that server but the key exchange.
         """
-        connection = await self.get(account_id, connection_id)
+        connection, keypair = await self._store.read(lambda r: _with_living_key(r, account_id, connection_id))
         trusted = rules.acceptable_key(connection, accept_host_key, fingerprint)
-        return await asyncio.shield(asyncio.ensure_future(self._test(actor, connection, trusted)))
+        task = asyncio.ensure_future(self._test(actor, connection, keypair, trusted, accept_host_key))
+        self._tests.add(task)
+        task.add_done_callback(self._tested)
+        return await asyncio.shield(task)
 
-    async def _test(self, actor: Actor, connection: Connection, trusted: HostKey | None) -> TestOutcome:
-        keypair = await self._store.read(
-            lambda r: key_sql.get(r, connection.account_id, connection.keypair_id)
-        )
+    def _tested(self, task: "asyncio.Task[TestOutcome]") -> None:
+        self._tests.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked may have gone; what came of it is written down
+
+    async def _test(
+        self, actor: Actor, connection: Connection, keypair: Keypair, trusted: HostKey | None, accepted: bool
+    ) -> TestOutcome:
         link: Link | None = None
         try:
             async with asyncio.timeout(self._settings.test_timeout_s):
@@ -164,7 +172,7 @@ class Connections:
         if seen and failure and failure.cause in rules.HOST_KEY_CAUSES:
             raise await self._show_key(actor, connection, seen)
         key = seen if _same(seen, trusted) else None
-        return await self._record(actor, connection, key, failure, link)
+        return await self._record(actor, connection, key, accepted, failure, link)
 
     async def _show_key(self, actor: Actor, connection: Connection, offered: HostKey) -> Exception:
         """Keep what the server showed, and give the error that shows it to the person."""
@@ -177,6 +185,9 @@ class Connections:
     ) -> Exception:
         """Within a transaction: another key than the pin was seen on this connection, by whatever path."""
         now = sql.get(tx, connection.account_id, connection.id, deleted=True)
+        rules.check_same_server(connection, now)
+        if now.host_key_fingerprint == offered.fingerprint:
+            raise rules.changed_meanwhile()
         sql.save(tx, rules.shown(now, offered, tx.now))
         problem = rules.host_key_problem(now, offered, tx.now)
         kind = problem.code.replace("host_key_", "host_key.")
@@ -205,19 +216,19 @@ class Connections:
         actor: Actor,
         tested: Connection,
         key: HostKey | None,
+        accepted: bool,
         failure: DialFailure | None,
         link: Link | None,
     ) -> TestOutcome:
         result = rules.result_of(failure.cause) if failure else TestResult.OK
-        latency = round(link.latency_ms, 2) if link else None
+        latency = round(link.latency_ms, 2) if link and not failure else None
         message = failure.message if failure else f"Logged in to {tested.host} as {tested.username}."
 
         def change(tx: Tx) -> Connection:
             now = sql.get(tx, tested.account_id, tested.id)
-            if (now.host, now.port) != (tested.host, tested.port):
-                raise Conflict(
-                    "connection_changed", "The connection was edited during the test. Test it again."
-                )
+            rules.check_same_server(tested, now)
+            if key and not accepted and now.host_key_fingerprint != key.fingerprint:
+                raise rules.changed_meanwhile()
             after = rules.tested(now, result, message, latency, tx.now)
             if key:
                 after = self._pin(tx, actor, after, key)
@@ -430,6 +441,11 @@ def _keypair(r: Reader, account_id: str, keypair_id: str | None) -> Keypair:
     if not keypair.is_active:
         raise Conflict("keypair_revoked", "This key is revoked. Choose another one.", field="keypair_id")
     return keypair
+
+
+def _with_living_key(r: Reader, account_id: str, connection_id: str) -> tuple[Connection, Keypair]:
+    connection = sql.get(r, account_id, connection_id)
+    return connection, _keypair(r, account_id, connection.keypair_id)
 
 
 def _draft(connection_id: str, account_id: str, keypair_id: str, place: rules.Place, tx: Tx) -> Connection:
