@@ -73,6 +73,10 @@ def check_start(connection: Connection, open_leases: int, max_leases: int) -> No
         )
 
 
+def closed_meanwhile() -> Conflict:
+    return Conflict("session_not_active", "This session was closed while it was being started.")
+
+
 def moved(lease: Lease, status: LeaseStatus) -> Lease:
     """The lease in its next status. Raises Conflict for a step that the table does not have."""
     if status not in TRANSITIONS[lease.status]:

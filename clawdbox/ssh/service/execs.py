@@ -20,7 +20,7 @@ from clawdbox.store import Store, Tx
 
 log = structlog.get_logger("clawdbox.ssh")
 OnOutput = Callable[[str, bytes], Awaitable[None]]
-MAX_COMMAND = 100_000
+MAX_COMMAND = 100_000  # bytes; Linux takes no argument beyond 128 KiB
 _LOST = ExecResult(None, b"", b"", False, False, False, True, 0.0)
 
 
@@ -54,17 +54,17 @@ class Execs:
         run_id = execution_id or new_id(self._store.clock.now())
         await self._store.write(lambda tx: _start(tx, run_id, lease, turn_id, command))
         stop = cancel or asyncio.Event()
-        master.running.add(stop)
         try:
-            result = await self._on_wire(master, link, command, timeout_s, max_output_bytes, on_output, stop)
+            with master.busy(stop):
+                result = await self._on_wire(
+                    master, link, command, timeout_s, max_output_bytes, on_output, stop
+                )
         except ChannelRefused as refusal:
             await self._finish(actor, lease, run_id, command, "cancelled", _LOST)
             raise Conflict("command_refused", f"{refusal} The command was not run.") from None
         except BaseException:
             await asyncio.shield(self._finish(actor, lease, run_id, command, "cancelled", _LOST))
             raise
-        finally:
-            master.running.discard(stop)
         await self._finish(actor, lease, run_id, command, _state(result), result)
         return ExecAnswer(
             execution_id=run_id,
@@ -149,8 +149,12 @@ def _start(tx: Tx, run_id: str, lease: Lease, turn_id: str | None, command: str)
 def _check(command: str) -> None:
     if not command.strip():
         raise Invalid("command", "Write a command to run.")
-    if len(command) > MAX_COMMAND or "\0" in command:
-        raise Invalid("command", f"A command has at most {MAX_COMMAND} characters, none of them NUL.")
+    if len(command.encode(errors="replace")) > MAX_COMMAND:
+        raise Invalid(
+            "command", f"A command has at most {MAX_COMMAND} bytes. Put a longer one into a script."
+        )
+    if "\0" in command or any("\ud800" <= char <= "\udfff" for char in command):
+        raise Invalid("command", "A command is text without NUL characters.")
 
 
 def _state(result: ExecResult) -> str:

@@ -8,7 +8,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from clawdbox.accounts import Accounts
 from clawdbox.events import Hub
-from clawdbox.events.model import SYSTEM
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Lease
 from clawdbox.ssh.rules import leases as rules
@@ -63,15 +62,14 @@ class Janitor:
         """End what must end; returns how many leases that were."""
         async with self._sweeping:
             await self.beat()
-            endings = await self._store.read(self._standing)
-            count = 0
-            for facts in endings:
+            endings = {}
+            for facts in await self._store.read(self._standing):
                 ending = rules.verdict(facts, await self._limits(facts.lease), self._store.clock.now())
                 if ending:
                     log.info("janitor.ends", reason=str(ending.reason), session_lease_id=facts.lease.id)
-                    await self._leases.end(SYSTEM, facts.lease.id, ending)
-                    count += 1
-            return count
+                    endings[facts.lease.id] = ending
+            await self._leases.end_all(endings)  # at once: each may wait for its commands to end
+            return len(endings)
 
     def _standing(self, r: Reader) -> list[rules.LeaseFacts]:
         return [self._facts(r, lease) for lease in sql.open_leases(r)]
@@ -81,6 +79,8 @@ class Janitor:
         revoked, active = sql.standing(r, lease)
         stored = lease.last_activity_at or lease.created_at
         activity: datetime = max(master.last_activity, stored) if master else stored
+        if master and master.running:
+            activity = r.now  # a command that says nothing is at work all the same
         return rules.LeaseFacts(lease, master.view if master else None, activity, revoked, active)
 
     async def _limits(self, lease: Lease) -> rules.Limits:

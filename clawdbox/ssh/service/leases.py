@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
 
 from clawdbox.accounts import Accounts
-from clawdbox.errors import Conflict, Problem, Upstream
+from clawdbox.errors import Conflict, Problem, Unavailable, Upstream
 from clawdbox.events import Actor, Ledger
 from clawdbox.events.model import SYSTEM
 from clawdbox.ids import new_id
@@ -25,7 +26,7 @@ from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as sql
 from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.ssh.wire.link import Link
-from clawdbox.store import Store, Tx
+from clawdbox.store import Reader, Store, Tx
 
 log = structlog.get_logger("clawdbox.ssh")
 OnStarted = Callable[[Tx, Lease], str]
@@ -68,6 +69,7 @@ class Leases:
         self._meter = meter
         self._masters: dict[str, Master] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
         self.on_started: OnStarted = lambda _tx, lease: lease.id
         self.on_ended: OnEnded = lambda _tx, _lease: None
         self.on_closing: list[Closing] = []
@@ -133,6 +135,8 @@ class Leases:
         Raises Conflict (`connection_untested`, `lease_limit_reached`, `host_key_changed`) and Upstream (`ssh_failed`,
         `ssh_timeout`) with `cause`, `next_step` and `session_id`.
         """
+        if self._stopping:
+            raise Unavailable("stopping", "The box is stopping. Start the session once it is back.")
         limit = (await self._accounts.settings(account_id)).max_leases
         lease, connection, keypair = await self._store.write(
             lambda tx: self._intend(tx, account_id, connection_id, limit)
@@ -165,13 +169,15 @@ class Leases:
         self._masters[lease.id] = master
         try:
             await master.connect()
+            active = await self._store.write(lambda tx: self._activate(tx, actor, lease))
         except DialFailure as failure:
             self._masters.pop(lease.id, None)
             raise await self._failed(actor, lease, connection, failure) from None
-        try:
-            active = await self._store.write(lambda tx: self._activate(tx, actor, lease))
-        except Problem:
-            await self._release(lease.id)
+        except BaseException:
+            try:
+                await self.end(actor, lease.id, rules.Ending(CloseReason.ERROR, rules.NEVER_UP))
+            finally:
+                await self._release(lease.id)  # even when a full disk keeps the end from being written
             raise
         assert master.link is not None or master.lost_at is not None
         if master.link:
@@ -220,9 +226,7 @@ class Leases:
 
     def _make_master(self, lease: Lease, connection: Connection, keypair: Keypair) -> Master:
         async def dial() -> Link:
-            now = await self._store.read(
-                lambda r: connection_sql.get(r, connection.account_id, connection.id, deleted=True)
-            )
+            now = await self._store.read(lambda r: _to_dial(r, lease, connection))
             pin = (
                 HostKey(now.host_key_fingerprint, now.host_key_type or "")
                 if now.host_key_fingerprint
@@ -260,7 +264,8 @@ class Leases:
             )
             if row and offered and failure.cause in connection_rules.HOST_KEY_CAUSES:
                 connection = connection_sql.get(tx, row["account_id"], row["connection_id"], deleted=True)
-                self._connections.note_key(tx, SYSTEM, connection, offered, "session.redial")
+                with suppress(Conflict):  # somebody accepted that key in this very moment: nothing to show
+                    self._connections.note_key(tx, SYSTEM, connection, offered, "session.redial")
 
         await self._store.write(note)
         await self.end(SYSTEM, master.lease_id, rules.Ending(CloseReason.ERROR, failure.message))
@@ -327,17 +332,23 @@ class Leases:
         return await self._store.write(change)
 
     async def stop(self) -> None:
-        """End every lease because the box stops."""
-        ids = list(self._masters)
-        await asyncio.gather(
-            *(
-                self.end(SYSTEM, lease_id, rules.Ending(CloseReason.ERROR, rules.BOX_STOPPED))
-                for lease_id in ids
-            ),
-            return_exceptions=True,
-        )
+        """End every lease because the box stops; none starts any more."""
+        self._stopping = True
+        open_leases = await self._store.read(sql.open_leases)
+        ids = {lease.id for lease in open_leases} | set(self._masters)
+        await self.end_all({lease_id: rules.Ending(CloseReason.ERROR, rules.BOX_STOPPED) for lease_id in ids})
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)
+
+    async def end_all(self, endings: dict[str, rules.Ending]) -> None:
+        """End several leases at once; one that fails does not keep the others open."""
+        outcomes = await asyncio.gather(
+            *(self.end(SYSTEM, lease_id, ending) for lease_id, ending in endings.items()),
+            return_exceptions=True,
+        )
+        for lease_id, outcome in zip(endings, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                log.error("ssh.end_failed", error=repr(outcome), session_lease_id=lease_id)
 
     def _keep(self, task: "asyncio.Future[Any]") -> None:
         assert isinstance(task, asyncio.Task)
@@ -375,6 +386,13 @@ class Leases:
             detail=detail,
             account_id=lease.account_id,
         )
+
+
+def _to_dial(r: Reader, lease: Lease, connection: Connection) -> Connection:
+    """The connection as it is now. Raises Conflict when the lease has ended: then nobody logs in any more."""
+    if sql.get(r, lease.account_id, lease.id).status not in (LeaseStatus.PENDING, LeaseStatus.ACTIVE):
+        raise rules.closed_meanwhile()
+    return connection_sql.get(r, connection.account_id, connection.id, deleted=True)
 
 
 def _ids(lease: Lease) -> dict[str, str]:

@@ -2,17 +2,22 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
 
 from clawdbox.clock import Clock
-from clawdbox.errors import Conflict
+from clawdbox.errors import Conflict, Problem
 from clawdbox.ssh.model import MasterState, MasterView
-from clawdbox.ssh.rules.leases import MASTER_TRANSITIONS, redial_delay
+from clawdbox.ssh.rules.leases import MASTER_TRANSITIONS, closed_meanwhile, redial_delay
 from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.ssh.wire.link import Link
 
-Dial = Callable[[], Awaitable[Link]]
+log = structlog.get_logger("clawdbox.ssh")
+Dial = Callable[[], Coroutine[Any, Any, Link]]
 Changed = Callable[["Master"], None]
 Refused = Callable[["Master", DialFailure], Awaitable[None]]
 
@@ -27,6 +32,8 @@ FINAL_CAUSES = frozenset(
         "address_refused",
     }
 )
+# How long a closing master waits for its commands to end on the server: TERM, two seconds, KILL, and a look.
+DRAIN_S = 10.0
 
 
 class Master:
@@ -42,13 +49,16 @@ class Master:
         self.lost_at: datetime | None = None
         self.last_activity = self.since
         self.link: Link | None = None
-        self.running: set[asyncio.Event] = set()
+        self.running: set[asyncio.Event] = set()  # of each command, what stops it
         self._clock = clock
         self._grace = grace
         self._dial = dial
         self._changed = changed
         self._refused = refused
+        self._dialling: asyncio.Task[Link] | None = None
         self._redialling: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def view(self) -> MasterView:
@@ -59,32 +69,64 @@ class Master:
     def is_up(self) -> bool:
         return self.state is MasterState.UP and self.link is not None and self.link.is_up
 
+    @property
+    def is_closed(self) -> bool:
+        return self.state is MasterState.CLOSED
+
     def touch(self) -> None:
         self.last_activity = self._clock.now()
 
+    @contextmanager
+    def busy(self, stop: asyncio.Event) -> Iterator[None]:
+        """While a command runs, the master is not idle, and waits for it before it closes; `stop` ends the command."""
+        self.running.add(stop)
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self.running.discard(stop)
+            if not self.running:
+                self._idle.set()
+
     async def connect(self) -> None:
         """The first dial. Raises DialFailure, and Conflict when the lease was closed meanwhile."""
-        link = await self._dial()
-        if self.state is MasterState.CLOSED:
+        self._dialling = asyncio.ensure_future(self._dial())
+        try:
+            link = await self._dialling
+        except asyncio.CancelledError:
+            if self.is_closed:
+                raise closed_meanwhile() from None
+            raise
+        if self.is_closed:
             await link.close()
-            raise Conflict("session_not_active", "This session was closed while it was being started.")
+            raise closed_meanwhile()
         self._up(link)
 
     async def close(self) -> None:
-        """Stop what runs on it and close the link. Safe to call twice."""
-        if self.state is MasterState.CLOSED:
+        """Stop what runs on it, see it end, and close the link. Safe to call twice."""
+        if self.state in (MasterState.CLOSED, MasterState.DRAINING):
             return
-        if self.state is MasterState.UP:
-            self._move(MasterState.DRAINING)
-        if self._redialling:
-            self._redialling.cancel()
-            await asyncio.wait([self._redialling])
-        for cancel in self.running:
-            cancel.set()
+        if self.state is not MasterState.UP:
+            await self._give_up()
+            return
+        self._move(MasterState.DRAINING)
+        for stop in self.running:
+            stop.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), DRAIN_S)
         if self.link:
             await self.link.close()
         self.link = None
         self._move(MasterState.CLOSED)
+
+    async def _give_up(self) -> None:
+        """Close while there is no link: no dial may log in any more."""
+        self._move(MasterState.CLOSED)
+        dials = [task for task in (self._dialling, self._redialling) if task]
+        for task in dials:
+            task.cancel()
+        if dials:
+            await asyncio.wait(dials)
 
     def _up(self, link: Link) -> None:
         self.link = link
@@ -114,6 +156,11 @@ class Master:
                 if failure.cause in FINAL_CAUSES:
                     await self._refused(self, failure)
                     return
+            except (
+                Problem
+            ) as problem:  # the box's own trouble, such as a full disk, may pass within the grace
+                log.warning("ssh.redial_failed", code=problem.code, session_lease_id=self.lease_id)
+                self._move(MasterState.LOST)
             else:
                 self._up(link)
                 return

@@ -13,7 +13,7 @@ from clawdbox.errors import Conflict, Invalid
 from clawdbox.events import Actor, Ledger
 from clawdbox.ids import new_id
 from clawdbox.settings import Settings
-from clawdbox.ssh.model import Lease, Terminal
+from clawdbox.ssh.model import Lease, LeaseStatus, Terminal
 from clawdbox.ssh.rules.ring import Ring
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.masters import Master
@@ -139,13 +139,19 @@ class Terminals:
         try:
             channel = await link.open_terminal(cols, rows)
         except (ChannelRefused, LinkLost) as refusal:
-            await self._store.write(lambda tx: sql.end_terminal(tx, terminal_id, None, "refused"))
+            await self._never_opened(terminal_id)
             raise Conflict("terminal_refused", f"The server opened no terminal. {refusal}") from None
+        except BaseException:
+            await asyncio.shield(self._never_opened(terminal_id))
+            raise
         live = LiveTerminal(row, lease, master, channel, self._capacity)
         self._live[terminal_id] = live
         self._forget_oldest()
         live.pump = asyncio.get_running_loop().create_task(self._pump(live))
         return live.view
+
+    async def _never_opened(self, terminal_id: str) -> None:
+        await self._store.write(lambda tx: sql.end_terminal(tx, terminal_id, None, "refused"))
 
     async def list(self, account_id: str, lease_id: str) -> list[Terminal]:
         await self._leases.get(account_id, lease_id)
@@ -165,7 +171,9 @@ class Terminals:
             return live
         if live.is_open:
             await self._store.write(
-                lambda tx: self._ledger.audit(tx, actor, "terminal.close", "terminal", terminal_id)
+                lambda tx: self._ledger.audit(
+                    tx, actor, "terminal.close", "terminal", terminal_id, account_id=account_id
+                )
             )
             live.hang_up("closed")
             await self._wait(live)
@@ -186,6 +194,8 @@ class Terminals:
     def _intend(
         self, tx: Tx, actor: Actor, lease: Lease, terminal_id: str, cols: int, rows: int
     ) -> dict[str, Any]:
+        if sql.get(tx, lease.account_id, lease.id).status is not LeaseStatus.ACTIVE:
+            raise Conflict("session_not_active", "This session has just ended. Start a new one to go on.")
         if sum(row["state"] == "open" for row in sql.terminals(tx, lease.id)) >= MAX_PER_LEASE:
             raise Conflict(
                 "terminal_limit_reached", f"{MAX_PER_LEASE} terminals are open here. Close one first."
