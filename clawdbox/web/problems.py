@@ -89,7 +89,7 @@ def body_of(problem: Problem) -> dict[str, Any]:
 
 
 def headers_of(problem: Problem) -> dict[str, str]:
-    """Headers that a status calls for (RFC 9110); after some of them a request's body is left unread."""
+    """Headers that a status calls for (RFC 9110)."""
     status = status_of(problem)
     if isinstance(problem, errors.RateLimited):
         return {"retry-after": str(problem.retry_after)}
@@ -97,7 +97,7 @@ def headers_of(problem: Problem) -> dict[str, str]:
         return {"www-authenticate": 'Bearer realm="clawdbox"'}
     if status == 405:
         return {"allow": str(problem.detail.get("allow", "GET"))}
-    return {"connection": "close"} if status in (413, 504) else {}
+    return {}
 
 
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
@@ -131,6 +131,8 @@ def to_problem(error: Exception, visit: Visit) -> Problem:
         return _from_validation(error)
     if isinstance(error, HTTPException) and error.status_code < 500:
         return _from_http(error)
+    if isinstance(error, RecursionError):
+        return Problem("malformed_json", "The body is nested too deeply.")
     visit.reference = secrets.token_hex(6)
     log.error("web.internal_error", reference=visit.reference, route=visit.route, exc_info=error)
     return Problem(

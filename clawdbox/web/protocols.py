@@ -1,66 +1,99 @@
-"""uvicorn's protocols with bounds that it lacks: endless or never-ending request heads, and peers that take nothing."""
+"""uvicorn's protocols with the bounds they lack: heads without end, bodies nobody reads, peers that take nothing."""
 
 import asyncio
 from typing import Any
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from clawdbox.errors import Problem
+from clawdbox.web.problems import MEDIA_TYPE, body_of
+
 MAX_HEAD = 64 * 1024
 HEAD_TIMEOUT_S = 30.0
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
-    b"connection: close\r\ncontent-length: 164\r\n\r\n"
-)
-_BODY = (
-    b'{"type":"urn:clawdbox:problem:headers_too_large","title":"Request Header Fields Too Large","status":431,'
-    b'"detail":"Send less in headers.","code":"headers_too_large"}'
-)
+# After an answer that came before the end of the request: cutting the connection at once would take the answer along.
+MAX_UNREAD = 8 * 1_048_576
+UNREAD_TIMEOUT_S = 10.0
+_HEAD_TOO_LARGE = Problem("headers_too_large", "The head of the request is larger than this box takes.")
 
 
 class Http(HttpToolsProtocol):
     """Each request's head has 64 KiB and 30 seconds; the same time ends a connection on which nothing is asked."""
 
-    _head_bytes = 0
-    _in_head = True
-    _head_timer: asyncio.TimerHandle | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = True
+        self._head_bytes = 0
+        self._unread = 0
+        self._refused = False
+        self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_done()
+        self._set_deadline(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            self._skip(len(data))
+            return
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE + _BODY)
-                self.transport.close()
+                self._refuse()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._await_head()
 
     def on_headers_complete(self) -> None:
-        self._head_done()
+        self._in_head = False
+        self._set_deadline(None)
         super().on_headers_complete()
 
-    def _await_head(self) -> None:
-        self._head_done()
-        self._in_head = True
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
+    def on_body(self, body: bytes) -> None:
+        if not self.parser.should_upgrade() and self.cycle.response_complete:
+            self._skip(len(body))
+        super().on_body(body)
 
-    def _head_done(self) -> None:
-        self._in_head = False
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        self._set_deadline(None)
+        super().on_message_complete()
+
+    def _await_head(self) -> None:
+        self._in_head = True
         self._head_bytes = 0
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        self._set_deadline(HEAD_TIMEOUT_S)
+
+    def _skip(self, size: int) -> None:
+        if self._unread == 0:
+            self._set_deadline(UNREAD_TIMEOUT_S)
+        self._unread += size
+        if self._unread > MAX_UNREAD:
+            self.transport.abort()
+
+    def _refuse(self) -> None:
+        self._refused = True
+        body = msgspec.json.encode(body_of(_HEAD_TOO_LARGE))
+        head = (
+            "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
+            f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.write_eof()
+        self._set_deadline(UNREAD_TIMEOUT_S)
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
 
 
 class Ws(WebSocketsSansIOProtocol):

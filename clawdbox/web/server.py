@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import uvicorn
 from litestar import Litestar
@@ -58,7 +58,7 @@ def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
         bound.bind(address)
         bound.listen(_BACKLOG)
     except OSError:
@@ -71,53 +71,65 @@ def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
 class _Server(uvicorn.Server):
     """Signals belong to who runs the box."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
 
 class WebServer:
-    """`start` when the box has started; `stop` when `box.stopping` is set, before or while the box stops."""
+    """`start` once the box has started, `stop` once `box.stopping` is set; `ended` resolves if it gives up by itself."""
+
+    ended: asyncio.Task[None]
 
     def __init__(self, box: Box, sockets: list[socket.socket], app: Litestar | None = None) -> None:
         self._sockets = sockets
         self.port = int(sockets[0].getsockname()[1])
-        config = uvicorn.Config(
-            app or create_app(box),
-            http=Http,
-            ws=Ws,
-            ws_max_size=MAX_BINARY + 8,
-            ws_ping_interval=None,  # the sockets ask for themselves, in a way that a hung page does not answer
-            ws_per_message_deflate=False,  # keystrokes do not shrink, and each socket would cost a window's memory
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=_MAX_CONNECTIONS,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-        self._server = _Server(config)
-        self._task: asyncio.Task[None] | None = None
+        self._server = _Server(_config(app or create_app(box)))
 
     async def start(self) -> None:
         """Returns when the sockets are being served."""
-        self._task = asyncio.create_task(self._server.serve(sockets=self._sockets))
-        while not self._server.started:
-            if self._task.done():
-                self._task.result()
-                raise StartRefused("server_failed", "The web server did not start. Its log says why.")
-            await asyncio.sleep(0.001)
+        self.ended = asyncio.create_task(self._server.serve(sockets=self._sockets))
+        listening = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait({self.ended, listening}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if self.ended.done():
+            await self.ended
+            raise StartRefused(
+                "server_failed", "The web server did not start. Its log says why.", exit_code=70
+            )
 
     async def stop(self) -> None:
         """Answer what is being asked, close sockets with 1012, and end within a few seconds whatever happens."""
-        if self._task is None:
-            return
         self._server.should_exit = True
-        done, _ = await asyncio.wait([self._task], timeout=GRACE_S + 3)
+        done, _ = await asyncio.wait({self.ended}, timeout=GRACE_S + 2)
         if not done:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            self.ended.cancel()
+            await asyncio.wait({self.ended})
+
+
+def _config(app: Litestar) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=Http,
+        ws=Ws,
+        ws_max_size=MAX_BINARY + 8,
+        ws_ping_interval=None,  # the sockets ask for themselves, in a way that a hung page does not answer
+        ws_per_message_deflate=False,  # keystrokes do not shrink, and each socket would cost a window's memory
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # `peer.py` reads them, from trusted proxies alone
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE_S,
+    )

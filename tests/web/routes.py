@@ -1,0 +1,73 @@
+"""Every route of the API, from the router itself, so that no test forgets one."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
+
+from clawdbox.web.site import BASE, ROUTES
+
+UNSAFE = frozenset({"POST", "PATCH", "DELETE"})
+# The smallest body that a route takes.
+BODIES: dict[str, dict[str, object]] = {
+    "pair": {"code": "x"},
+    "create_connection": {"label": "a", "host": "nas.lan", "username": "bob"},
+    "start_session": {"connection_id": "019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d"},
+    "exec_command": {"command": "true"},
+    "start_turn": {"text": "help"},
+}
+
+
+class Route(msgspec.Struct, frozen=True):
+    name: str
+    method: str
+    path: str
+    public: bool
+
+    @property
+    def parameters(self) -> list[str]:
+        return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def body(self) -> dict[str, object] | None:
+        return BODIES.get(self.name, {}) if self.method in ("POST", "PATCH") else None
+
+    def at(self, **values: str) -> str:
+        return self.path.format(
+            **{**dict.fromkeys(self.parameters, "019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d"), **values}
+        )
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@cache
+def all_routes() -> list[Route]:
+    return list(_walk())
+
+
+def http_routes(*, unsafe: bool | None = None) -> list[Route]:
+    return [
+        route
+        for route in all_routes()
+        if route.method != "WEBSOCKET" and not route.public and unsafe in (None, route.method in UNSAFE)
+    ]
+
+
+def socket_routes() -> list[Route]:
+    return [route for route in all_routes() if route.method == "WEBSOCKET"]
+
+
+def _walk() -> Iterator[Route]:
+    for handlers in ROUTES.values():
+        for handler in handlers:
+            assert isinstance(handler, HTTPRouteHandler | WebsocketRouteHandler)
+            methods = handler.http_methods if isinstance(handler, HTTPRouteHandler) else {"WEBSOCKET"}
+            for method in methods:
+                for path in handler.paths:
+                    template = re.sub(r":\w+}", "}", path)
+                    yield Route(
+                        handler.fn.__name__, str(method), BASE + template, bool(handler.opt.get("public"))
+                    )

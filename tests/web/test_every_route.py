@@ -1,0 +1,194 @@
+"""What must hold for every route, with cases made from the router itself."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from clawdbox.events.model import SYSTEM
+from tests.web.routes import Route, all_routes, http_routes, socket_routes
+from tests.web.served import Client, Make, Served
+
+
+@pytest.fixture
+async def served(make: Make) -> Served:
+    return await make(rate_failed_login_per_minute=100_000, rate_request_per_minute=100_000)
+
+
+async def ask(client: Client, route: Route, **more: object) -> httpx.Response:
+    return await client.ask(route.method, route.at(), json=route.body, **more)
+
+
+async def close_code(client: Client, path: str, **headers: str) -> int | None:
+    async with client.socket(path, **headers) as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
+
+
+def test_the_routes_are_those_of_the_contract() -> None:
+    assert sorted(map(str, all_routes())) == sorted(CONTRACT)
+
+
+async def test_nobody_gets_in_without_a_login(stranger: Client) -> None:
+    answers = {str(route): await ask(stranger, route) for route in http_routes()}
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 401)
+    assert len({answer.text for answer in answers.values()}) == 1
+    assert next(iter(answers.values())).json()["code"] == "login_required"
+
+
+async def ended_clients(served: Served) -> dict[str, Client]:
+    expired = await served.script(expires_in=timedelta(seconds=-1))
+    revoked = await served.script()
+    await served.box.accounts.revoke_login(SYSTEM, served.box.owner.id, revoked.login_id)
+    account = await served.account()
+    disabled = await served.script(account)
+    await served.box.accounts.set_active(SYSTEM, account.id, False)
+    unknown = await served.stranger()
+    unknown.headers = {"authorization": "Bearer nobody-has-this"}
+    cookie = await served.browser()
+    await served.box.accounts.revoke_login(SYSTEM, served.box.owner.id, cookie.login_id)
+    return {
+        "expired": expired,
+        "revoked": revoked,
+        "disabled": disabled,
+        "unknown": unknown,
+        "cookie": cookie,
+    }
+
+
+async def test_a_login_that_has_ended_opens_no_route(served: Served) -> None:
+    for name, client in (await ended_clients(served)).items():
+        answers = {str(route): (await ask(client, route)).status_code for route in http_routes()}
+        assert answers == dict.fromkeys(answers, 401), name
+
+
+async def test_a_token_for_metrics_opens_no_other_route(served: Served) -> None:
+    script = await served.script(scope="metrics")
+    answers = {str(route): (await ask(script, route)).json()["code"] for route in http_routes()}
+    assert answers == dict.fromkeys(answers, "scope_forbidden")
+
+
+async def test_every_change_that_rides_on_the_cookie_needs_the_nonce(phone: Client) -> None:
+    phone.csrf = None
+    answers = {str(route): (await ask(phone, route)).json()["code"] for route in http_routes(unsafe=True)}
+    assert answers == dict.fromkeys(answers, "csrf_missing")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:1"},
+        {"origin": "file://"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+    ids=lambda headers: " ".join(headers.values()),
+)
+async def test_another_sites_page_changes_nothing(
+    phone: Client, script: Client, stranger: Client, headers: dict[str, str]
+) -> None:
+    for client in (phone, script, stranger):
+        for route in all_routes():
+            if route.method in ("POST", "PATCH", "DELETE"):
+                answer = await ask(client, route, headers=headers)
+                assert (answer.status_code, answer.json()["code"]) == (403, "origin_refused"), route
+
+
+async def test_no_route_tells_an_id_that_is_none_from_one_that_is_not_there(phone: Client) -> None:
+    routes = [route for route in http_routes() if route.parameters]
+    assert len(routes) > 12
+    bodies = set()
+    for route in routes:
+        for value in (
+            "019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d",
+            "1",
+            "x" * 300,
+            "019B9D3C-4A10-7C3E-9D56-0D2F6A1B2C3D",
+        ):
+            path = route.path.format(**dict.fromkeys(route.parameters, value))
+            answer = await phone.ask(route.method, path, json=route.body)
+            assert answer.status_code == 404, (route, value)
+            bodies.add(answer.text)
+    assert len(bodies) == 1
+
+
+class TestSockets:
+    async def test_nobody_listens_without_a_login(self, stranger: Client) -> None:
+        codes = {str(route): await close_code(stranger, route.at()) for route in socket_routes()}
+        assert len(codes) == 3
+        assert codes == dict.fromkeys(codes, 4401)
+
+    async def test_a_login_that_has_ended_opens_no_socket(self, served: Served) -> None:
+        for name, client in (await ended_clients(served)).items():
+            codes = {str(route): await close_code(client, route.at()) for route in socket_routes()}
+            assert codes == dict.fromkeys(codes, 4401), name
+
+    async def test_a_token_for_metrics_opens_no_socket(self, served: Served) -> None:
+        script = await served.script(scope="metrics")
+        codes = {str(route): await close_code(script, route.at()) for route in socket_routes()}
+        assert codes == dict.fromkeys(codes, 4403)
+
+    @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", ""])
+    async def test_a_cookie_is_heard_from_this_sites_pages_only(self, phone: Client, origin: str) -> None:
+        codes = {str(route): await close_code(phone, route.at(), origin=origin) for route in socket_routes()}
+        assert codes == dict.fromkeys(codes, 4403)
+
+    async def test_a_script_needs_no_origin_but_may_have_no_foreign_one(self, script: Client) -> None:
+        async with script.socket("/api/v1/events/live") as socket:
+            assert '"ready"' in str(await socket.recv())
+        assert await close_code(script, "/api/v1/events/live", origin="https://evil.example") == 4403
+
+    async def test_what_is_not_there_and_what_is_no_id_are_unknown(self, phone: Client) -> None:
+        for route in socket_routes():
+            if route.parameters:
+                assert await close_code(phone, route.at()) == 4404
+                assert (
+                    await close_code(phone, route.path.format(**dict.fromkeys(route.parameters, "1"))) == 4404
+                )
+
+
+CONTRACT = """
+POST /api/v1/auth/pair
+GET /api/v1/auth/me
+DELETE /api/v1/auth/session
+GET /api/v1/logins
+DELETE /api/v1/logins/{login_id}
+POST /api/v1/pairing-codes
+POST /api/v1/recovery-words
+POST /api/v1/recovery-words/confirm
+GET /api/v1/keys
+POST /api/v1/keys
+GET /api/v1/keys/{keypair_id}/install-command
+DELETE /api/v1/keys/{keypair_id}
+GET /api/v1/connections
+POST /api/v1/connections
+GET /api/v1/connections/{connection_id}
+PATCH /api/v1/connections/{connection_id}
+DELETE /api/v1/connections/{connection_id}
+POST /api/v1/connections/{connection_id}/test
+GET /api/v1/connections/{connection_id}/conversation
+POST /api/v1/sessions
+GET /api/v1/sessions
+GET /api/v1/sessions/{session_id}
+DELETE /api/v1/sessions/{session_id}
+POST /api/v1/sessions/{session_id}/exec
+POST /api/v1/sessions/{session_id}/terminals
+GET /api/v1/sessions/{session_id}/terminals
+DELETE /api/v1/sessions/{session_id}/terminals/{terminal_id}
+WEBSOCKET /api/v1/sessions/{session_id}/terminals/{terminal_id}/attach
+GET /api/v1/conversations/{conversation_id}
+GET /api/v1/conversations/{conversation_id}/events
+POST /api/v1/conversations/{conversation_id}/turns
+POST /api/v1/conversations/{conversation_id}/turns/{turn_id}/cancel
+WEBSOCKET /api/v1/conversations/{conversation_id}/live
+GET /api/v1/events
+WEBSOCKET /api/v1/events/live
+GET /api/v1/audit
+GET /api/v1/account/settings
+PATCH /api/v1/account/settings
+""".strip().splitlines()
