@@ -7,7 +7,7 @@ import { arrow, withModifiers } from '../src/logic/key-bytes.ts'
 import { deviceName, readCode } from '../src/logic/pairing.ts'
 import { place } from '../src/logic/routes.ts'
 import { parseTarget } from '../src/logic/target.ts'
-import { ago, countdown, lasted, span } from '../src/logic/time.ts'
+import { ago, countdown, lasted, latency, span } from '../src/logic/time.ts'
 
 const now = Date.parse('2026-06-01T12:00:00Z')
 
@@ -50,6 +50,7 @@ test('times read as people say them', () => {
   assert.equal(ago('2026-01-05T00:00:00Z', now), 'on 2026-01-05')
   assert.deepEqual([12, 3400, 59_000, 200_000, 120_000].map(lasted), ['12 ms', '3.4 s', '59 s', '3 min 20 s', '2 min'])
   assert.deepEqual([45, 1800, 5400, 86_400].map(span), ['45 s', '30 min', '1 h 30 min', '24 h'])
+  assert.deepEqual([null, 0, 0.4, 38].map(latency), ['time unknown', 'under 1 ms', 'under 1 ms', '38 ms'])
   assert.equal(countdown('2026-06-01T12:09:07Z', now), '9:07')
   assert.equal(countdown('2026-06-01T11:00:00Z', now), '0:00')
 })

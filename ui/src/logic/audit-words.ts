@@ -4,6 +4,13 @@ export function actionWords(action: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
+/** Who did it: this account is "you", others keep what the box calls them. */
+export function actorWords(actor: string, me: string | undefined): string {
+  const [kind, id] = actor.split(':')
+  if (!id) return actor
+  return id === me ? 'you' : `${kind} ${id.slice(-6)}`
+}
+
 /** The details of an entry as short "name: value" pairs; what is empty is left out. */
 export function detailPairs(detail: Record<string, unknown>): [string, string][] {
   return Object.entries(detail)

@@ -25,7 +25,7 @@ export async function openScreen(host: HTMLElement): Promise<Screen> {
   term.loadAddon(fitter)
   term.open(host)
   term.textarea?.setAttribute('aria-label', 'Terminal input')
-  touchScroll(host)
+  touchScroll(host, term)
   return new Screen(term, fitter)
 }
 

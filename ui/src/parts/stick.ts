@@ -6,10 +6,14 @@ const near = 48
 export function stick(tell: (atBottom: boolean) => void): Attachment<HTMLElement> {
   return (scroller) => {
     let pinned = true
+    let top = 0
     let height = scroller.scrollHeight
     const below = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight
     const onscroll = () => {
-      pinned = below() < near
+      // Growth also leaves the bottom behind; only a way upwards is a person's wish.
+      if (below() < near) pinned = true
+      else if (scroller.scrollTop < top - 2) pinned = false
+      top = scroller.scrollTop
       if (pinned) tell(true)
     }
     const follow = () => {

@@ -63,7 +63,7 @@ export class TerminalLink {
     if (m.type === 'gap') this.gap(this.book.gap(Number(m.from), Number(m.to)))
     if (m.type === 'ack') this.book.ack(Number(m.seq))
     if (m.type === 'size') this.screen.take(Number(m.cols), Number(m.rows))
-    if (m.type === 'ended') this.end = { exit: (m.exit_status as number | null) ?? null, reason: String(m.end_reason ?? '') }
+    if (m.type === 'ended') this.end = { exit: (m.exit_status as number | null) ?? null, reason: m.end_reason === 'exited' ? '' : String(m.end_reason ?? '') }
     this.waiting = this.book.waiting
   }
 

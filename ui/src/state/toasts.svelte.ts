@@ -10,7 +10,7 @@ export const toasts = $state<Toast[]>([])
 export function toast(text: string, tone: Toast['tone'] = 'ok'): void {
   const id = ++count
   toasts.push({ id, text, tone })
-  setTimeout(() => dismiss(id), tone === 'ok' ? 4000 : 9000)
+  setTimeout(() => dismiss(id), tone === 'ok' ? 2500 : 9000)
 }
 
 export function dismiss(id: number): void {
