@@ -80,7 +80,6 @@ class Box:
         if fresh:
             await self.store.write(self._bind_database)
         self._wire(words)
-        await self.recovery.load()
         await self.connections.load_loopback()
         self.owner = await self.accounts.ensure_owner()
 
@@ -124,6 +123,7 @@ class Box:
     async def start(self) -> None:
         """Open, settle what a crash left behind, and start the jobs."""
         await self.open()
+        await self.recovery.load()
         await self.conversations.start()
         ended = await self.leases.recover()
         if ended:

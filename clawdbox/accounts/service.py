@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from clawdbox import names
 from clawdbox.accounts import rules, sql
@@ -135,19 +136,22 @@ class Accounts:
         """Trade a pairing code for a login. Raises Unauthorized `pairing_code_invalid`; the first of two wins."""
         token = new_token()
 
+        device = {
+            "device_name": names.printable(device_name or "", names.MAX_LABEL) or "Browser",
+            "ip_address": ip_address,
+            "user_agent": names.printable(user_agent or "", 256) or None,
+        }
+
         def change(tx: Tx) -> Granted:
-            row = sql.pairing_code(tx, token_hash(code[:_MAX_TOKEN]))
-            if row is None:
+            found = sql.pairing_code(tx, token_hash(code[:_MAX_TOKEN]))
+            if found is None:
                 raise rules.pairing_refused()
-            account = sql.account(tx, row["account_id"])
-            used_at = parse(row["used_at"]) if row["used_at"] else None
-            rules.check_code(parse(row["expires_at"]), used_at, account, tx.now)
-            name = names.printable(device_name or "", names.MAX_LABEL) or "Browser"
-            actor = Actor(account.id, ip_address)
-            login = self._grant(
-                tx, actor, token, name, "browser", "full", tx.now + self._login_ttl, user_agent
-            )
-            sql.use_pairing_code(tx, row["id"], login.id)
+            account = sql.account(tx, found["account_id"])
+            used_at = parse(found["used_at"]) if found["used_at"] else None
+            rules.check_code(parse(found["expires_at"]), used_at, account, tx.now)
+            row = {"kind": "browser", "scope": "full", "expires_at": tx.now + self._login_ttl, **device}
+            login = self._grant(tx, Actor(account.id, ip_address), account.id, token, row)
+            sql.use_pairing_code(tx, found["id"], login.id)
             return Granted(account, login, token)
 
         return await self._store.write(change)
@@ -161,8 +165,8 @@ class Accounts:
 
         def change(tx: Tx) -> Granted:
             account = sql.account(tx, account_id)
-            who = Actor(account_id, actor.ip_address, actor.login_id)
-            login = self._grant(tx, who, token, device_name, "token", scope, expires_at, None)
+            row = {"kind": "token", "scope": scope, "expires_at": expires_at, "device_name": device_name}
+            login = self._grant(tx, actor, account_id, token, row)
             return Granted(account, login, token)
 
         return await self._store.write(change)
@@ -177,38 +181,21 @@ class Accounts:
 
         return await self._store.write(change)
 
-    def _grant(
-        self,
-        tx: Tx,
-        actor: Actor,
-        token: str,
-        device_name: str,
-        kind: str,
-        scope: str,
-        expires_at: datetime,
-        user_agent: str | None,
-    ) -> Login:
-        assert actor.account_id is not None
+    def _grant(self, tx: Tx, actor: Actor, account_id: str, token: str, row: dict[str, Any]) -> Login:
         login_id = new_id(tx.now)
-        tx.insert(
-            "app_sessions",
-            {
-                "id": login_id,
-                "account_id": actor.account_id,
-                "token_hash": token_hash(token),
-                "kind": kind,
-                "scope": scope,
-                "device_name": device_name,
-                "ip_address": actor.ip_address,
-                "user_agent": names.printable(user_agent or "", 256) or None,
-                "created_at": tx.now,
-                "expires_at": expires_at,
-            },
+        known = {
+            "id": login_id,
+            "account_id": account_id,
+            "token_hash": token_hash(token),
+            "created_at": tx.now,
+        }
+        tx.insert("app_sessions", {**row, **known})
+        detail = {name: row[name] for name in ("kind", "scope", "device_name")}
+        self._ledger.event(tx, account_id, "login.created", "login", login_id, detail)
+        self._ledger.audit(
+            tx, actor, "login.create", "app_session", login_id, detail=detail, account_id=account_id
         )
-        detail = {"kind": kind, "scope": scope, "device_name": device_name}
-        self._ledger.event(tx, actor.account_id, "login.created", "login", login_id, detail)
-        self._ledger.audit(tx, actor, "login.create", "app_session", login_id, detail=detail)
-        return sql.login(tx, actor.account_id, login_id)
+        return sql.login(tx, account_id, login_id)
 
     def _revoke(self, tx: Tx, actor: Actor, login: Login) -> None:
         if login.revoked_at:

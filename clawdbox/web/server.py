@@ -48,6 +48,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
         raise StartRefused(
             "port_in_use",
             f"The box cannot listen on {host}, port {port}: {error.strerror}. Choose another --port.",
+            exit_code=75,  # EX_TEMPFAIL: a port may be free a moment later, so a service manager should try again
         ) from None
     return sockets
 

@@ -74,7 +74,7 @@ def test_a_second_box_on_the_same_folder_is_75(box: Served, serve: Serve) -> Non
 def test_a_port_that_is_taken_is_refused(box: Served, serve: Serve, tmp_path: Path) -> None:
     assert box.box is not None
     second = serve("--port", str(box.box["port"]), folder=tmp_path / "other")
-    assert second.process.wait(STOP_S) == 78
+    assert second.process.wait(STOP_S) == 75, "a port may be free a moment later"
     assert "--port" in second.log
 
 
