@@ -27,7 +27,7 @@ _SECRETS = {
 }
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # Libraries whose own lines repeat what the box says better, or quote request addresses with their query.
-_QUIET = ("uvicorn", "uvicorn.error", "asyncssh", "apscheduler", "websockets", "asyncio")
+_QUIET = ("uvicorn", "uvicorn.error", "asyncssh", "apscheduler", "websockets", "asyncio", "httpcore", "httpx")
 
 
 def get(room: str) -> FilteringBoundLogger:

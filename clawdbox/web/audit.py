@@ -10,7 +10,6 @@ from litestar.params import QueryParameter
 from clawdbox.clock import iso
 from clawdbox.events import AuditEntry
 from clawdbox.events.sql import audit_page
-from clawdbox.store import Reader
 from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, at
 
@@ -37,12 +36,7 @@ class AuditList(msgspec.Struct, frozen=True):
 @get("/audit", summary="The audit trail", responses=usual(422))
 async def list_audit(
     request: Req,
-    limit: Annotated[
-        int,
-        QueryParameter(
-            ge=1, le=500, description="How many; more when rows of one moment would be torn apart."
-        ),
-    ] = 50,
+    limit: Annotated[int, QueryParameter(ge=1, le=500, description="How many at most.")] = 50,
     before: Annotated[
         datetime | None, QueryParameter(description="Only what is older than this moment.")
     ] = None,
@@ -50,26 +44,14 @@ async def list_audit(
         str | None, QueryParameter(description="Such as `session.start`.", max_length=100)
     ] = None,
 ) -> AuditList:
-    """The newest first."""
+    """The newest first. No two rows have the same `created_at`, so `before` leaves none out."""
     box, who = at(request)
     moment = before.replace(tzinfo=before.tzinfo or UTC) if before else None
-    entries, more = await box.store.read(lambda r: page(r, who.account_id, limit, moment, action))
-    return AuditList([view(entry) for entry in entries], iso(entries[-1].created_at) if more else None)
-
-
-def page(
-    r: Reader, account_id: str, limit: int, before: datetime | None, action: str | None
-) -> tuple[list[AuditEntry], bool]:
-    """About `limit` rows, and whether there are more. Rows of one moment stay together, since `before` is a moment."""
-    size = limit
-    while True:
-        rows = audit_page(r, account_id, size + 1, before, action)
-        if len(rows) <= size:
-            return rows, False
-        whole = [row for row in rows if row.created_at != rows[-1].created_at]
-        if whole:
-            return whole, True
-        size *= 2
+    found = await box.store.read(lambda r: audit_page(r, who.account_id, limit + 1, moment, action))
+    entries = found[:limit]
+    return AuditList(
+        [view(entry) for entry in entries], iso(entries[-1].created_at) if len(found) > limit else None
+    )
 
 
 def view(entry: AuditEntry) -> AuditEntryView:

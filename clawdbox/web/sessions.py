@@ -75,7 +75,7 @@ class NewSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ExecRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: Annotated[str, msgspec.Meta(min_length=1, max_length=100_000, examples=["uptime"])]
     timeout_s: (
-        Annotated[float, msgspec.Meta(gt=0, le=86_400, description="Default 25, at most 600.")] | None
+        Annotated[float, msgspec.Meta(ge=0.1, le=86_400, description="Default 25, at most 600.")] | None
     ) = None
     max_output_bytes: (
         Annotated[int, msgspec.Meta(ge=1, le=MAX_OUTPUT, description="Default 1 MiB.")] | None

@@ -103,7 +103,7 @@ class Pages:
         file = self._find(scope["path"])
         if file is not None:
             await _send_file(file, scope, send)
-        elif self._is_page(scope["path"]):
+        elif "/index.html" not in self._files and self._is_page(scope["path"]):
             await _send(send, 503, [(b"content-type", b"text/html; charset=utf-8")], _NOT_BUILT)
         else:
             await respond(NotFound(), visit, send)

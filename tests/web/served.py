@@ -1,5 +1,6 @@
 """A real box behind its real web server, and the clients that tests drive it with."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any, Self
 import httpx
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from clawdbox.accounts import Account
 from clawdbox.app import Box
@@ -171,6 +173,16 @@ async def maker(tmp_path: Path) -> AsyncIterator[Make]:
             return await stack.enter_async_context(Served(folder, chosen, pace=pace, static=static))
 
         yield make
+
+
+async def code_of(socket: ClientConnection) -> int | None:
+    """How it ends, whatever is said before."""
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                await socket.recv()
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else None
 
 
 async def hear(socket: ClientConnection) -> Json:

@@ -4,11 +4,10 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from clawdbox.events.model import SYSTEM
 from tests.web.routes import Route, all_routes, http_routes, socket_routes
-from tests.web.served import Client, Make, Served
+from tests.web.served import Client, Make, Served, code_of
 
 
 @pytest.fixture
@@ -22,10 +21,7 @@ async def ask(client: Client, route: Route, **more: object) -> httpx.Response:
 
 async def close_code(client: Client, path: str, **headers: str) -> int | None:
     async with client.socket(path, **headers) as socket:
-        with pytest.raises(ConnectionClosed) as closed:
-            await socket.recv()
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code
+        return await code_of(socket)
 
 
 def test_the_routes_are_those_of_the_contract() -> None:
