@@ -78,11 +78,19 @@ async def test_every_number_that_comes_in_has_bounds(schema: dict[str, Any]) -> 
             if kinds & {"integer", "number"}:
                 assert {"maximum"} <= set(part), (name, part)
                 assert {"minimum", "exclusiveMinimum"} & set(part), (name, part)
-            if (
-                "string" in kinds
-                and part.get("format") != "date-time"
-                and "enum" not in part
-                and "$ref" not in part
-            ):
-                in_path = part in [p["schema"] for p in operation.get("parameters", []) if p["in"] == "path"]
-                assert in_path or "maxLength" in part or name == "GET /api/v1/sessions", (name, part)
+
+
+async def test_every_text_in_a_body_has_a_length(schema: dict[str, Any]) -> None:
+    schemas = schema["components"]["schemas"]
+    for name in (
+        "PairRequest",
+        "NewConnection",
+        "ConnectionPatch",
+        "TestRequest",
+        "ExecRequest",
+        "NewTurn",
+        "NewSession",
+    ):
+        for field, part in schemas[name]["properties"].items():
+            if "string" in {part.get("type"), *(one.get("type") for one in part.get("oneOf", []))}:
+                assert "maxLength" in part, (name, field)
