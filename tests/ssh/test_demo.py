@@ -117,9 +117,12 @@ async def test_its_terminal_is_real(link: Link) -> None:
     assert b"/dev/pts/" in seen
     assert b"33 90" in seen
     terminal.resize(70, 20)
-    await terminal.write(b"stty size; echo be''gun; sleep 600\n")
-    assert b"20 70" in await read_until(terminal, b"begun")
+    mark = f"WIRE_TEST={uuid.uuid4().hex}"
+    await terminal.write(f"stty size; env {mark} sleep 600\n".encode())
+    await read_until(terminal, b"20 70")
+    await eventually(lambda: processes_with(mark))
     await terminal.write(b"\x03")
+    await eventually(lambda: not processes_with(mark))
     await terminal.write(b"exit 4\n")
     await rest(terminal)
     assert terminal.exit_status == 4
@@ -182,7 +185,7 @@ async def test_stopping_the_server_ends_connections_and_everything_that_ran(demo
     )
     await eventually(lambda: len(processes_with(mark)) == 2)
     await demo.server.stop()
-    assert not processes_with(mark)
+    await eventually(lambda: not processes_with(mark))
     assert (await task).lost
     assert lost
     with pytest.raises(DialFailure):

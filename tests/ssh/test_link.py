@@ -1,6 +1,7 @@
 """How the loss of a link is noticed and told."""
 
 import asyncio
+import uuid
 
 import pytest
 
@@ -11,6 +12,7 @@ from clawdbox.ssh.wire.model import ChannelRefused, LinkLost, Target
 from tests.ssh.hostile import Proxy, serving
 from tests.ssh.keys import Keypair, pin_of, target_of
 from tests.ssh.sshd import Sshd
+from tests.ssh.test_execs import processes_with
 from tests.waiting import eventually
 
 
@@ -104,3 +106,18 @@ async def test_closing_a_link_ends_its_terminals(link: Link) -> None:
     while await terminal.read():
         pass
     assert not terminal.is_open
+
+
+async def test_closing_a_link_stops_its_commands_on_the_server(link: Link) -> None:
+    mark = f"WIRE_TEST={uuid.uuid4().hex}"
+    told: list[str] = []
+    link.on_lost(told.append)
+    task = asyncio.ensure_future(
+        run(link, f"env {mark} sleep 600; echo never", timeout_s=60, max_output_bytes=10)
+    )
+    await eventually(lambda: processes_with(mark))
+    await link.close()
+    assert (await task).cancelled
+    assert (await task).ended
+    assert not processes_with(mark)
+    assert told == []

@@ -52,10 +52,12 @@ async def test_a_resize_is_seen_by_what_runs_in_the_terminal(link: Link) -> None
 
 
 async def test_ctrl_c_interrupts_what_runs_and_not_the_shell(link: Link) -> None:
+    mark = f"WIRE_TEST={uuid.uuid4().hex}"
     terminal = await link.open_terminal(80, 24)
-    await terminal.write(b"echo be''gun; sleep 600\n")
-    await read_until(terminal, rb"begun\r")
+    await terminal.write(f"env {mark} sleep 600\n".encode())
+    await eventually(lambda: processes_with(mark))
     await terminal.write(b"\x03")
+    await eventually(lambda: not processes_with(mark))
     await terminal.write(b"echo st''ill; exit 5\n")
     assert b"still" in await rest(terminal)
     assert terminal.exit_status == 5

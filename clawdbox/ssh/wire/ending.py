@@ -29,16 +29,21 @@ async def end(link: Link, channel: ExecChannel, grace_s: float) -> bool:
     else:
         await _kill_by_tree(link, channel, "TERM")
     if await exited(grace_s):
-        return True
+        return _was_seen(link, channel)
     if signalled:
         channel.signal("KILL")
         if await exited(_KILL_PATIENCE):
-            return True
+            return _was_seen(link, channel)
     await _kill_by_tree(link, channel, "KILL")
     if not await exited(_KILL_PATIENCE):
         return False
     link.ignores_signals = True
-    return True
+    return _was_seen(link, channel)
+
+
+def _was_seen(link: Link, channel: ExecChannel) -> bool:
+    """The end of the connection ends every channel, and tells nothing about the command."""
+    return link.is_alive or channel.exit_status is not None or channel.exit_signal is not None
 
 
 async def _kill_by_tree(link: Link, channel: ExecChannel, signal: str) -> None:

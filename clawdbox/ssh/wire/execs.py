@@ -6,21 +6,23 @@ beyond is read and thrown away, and beyond `flood_bytes` the command is stopped.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any
 
 from clawdbox.ssh.wire.channels import ExecChannel
 from clawdbox.ssh.wire.ending import end
 from clawdbox.ssh.wire.link import Link, check_command
-from clawdbox.ssh.wire.model import ExecResult
+from clawdbox.ssh.wire.model import ExecResult, LinkLost
 
 __all__ = ["ExecResult", "OnOutput", "run"]
 
 OnOutput = Callable[[str, bytes], Awaitable[None]]
+Stops = Mapping[str, asyncio.Event | None]
 
 FLOOD_BYTES = 256 * 1024 * 1024
 _LINGER_S = 2.0
+_OPENING_S = 5.0
 _SIGNAL_NUMBERS = {
     "HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11, "USR2": 12,
     "PIPE": 13, "ALRM": 14, "TERM": 15,
@@ -45,9 +47,9 @@ async def run(
     A slow `on_output` slows the command down. If this call itself is cancelled, the command is stopped all the same.
     """
     check_command(command)
-    return await _Run(link, command, max_output_bytes, on_output, flood_bytes, grace_s).to_the_end(
-        timeout_s, cancel
-    )
+    with link.at_work():
+        one = _Run(link, command, max_output_bytes, on_output, flood_bytes, grace_s)
+        return await one.to_the_end(timeout_s, cancel)
 
 
 class _Run:
@@ -69,27 +71,43 @@ class _Run:
 
     async def to_the_end(self, timeout_s: float, cancel: asyncio.Event | None) -> ExecResult:
         deadline = asyncio.get_running_loop().time() + timeout_s
+        stops = {"cancel": cancel, "closing": self._link.closing}
         opening = asyncio.ensure_future(self._link.open_exec(self._command, on_sent=self._mark_sent))
         try:
-            stopped = await _first(opening, cancel, None, deadline)
+            stopped = await _first(opening, stops, deadline)
+        except LinkLost:
+            if not self._sent:
+                raise
+            return self._result(None, None, ended=False)
         except BaseException:
-            await _dropped(opening)
+            self._link.spawn(self._give_up(opening))
             raise
         if stopped is not None:
-            await _dropped(opening)
-            return self._result(None, stopped, ended=not self._sent)
+            return await self._give_up(opening, stopped)
         channel = opening.result()
         pump = asyncio.ensure_future(self._pump(channel))
         try:
-            return await self._watch(channel, pump, cancel, deadline)
+            return await self._watch(channel, pump, {**stops, "flood": self._flooded}, deadline)
         except BaseException:
             self._link.spawn(self._finish(channel, pump))
             raise
 
+    async def _give_up(self, opening: asyncio.Future[ExecChannel], stopped: str = "cancel") -> ExecResult:
+        """Stopped before the channel was there. If the command had already left, it may run: then it is ended."""
+        if self._sent:
+            await asyncio.wait({opening}, timeout=_OPENING_S)
+        opening.cancel()  # a channel that still comes of it is closed by the link, with nothing run on it
+        await asyncio.wait({opening})
+        if opening.cancelled() or opening.exception() is not None:
+            return self._result(None, stopped, ended=not self._sent)
+        channel = opening.result()
+        ended = await self._finish(channel, asyncio.ensure_future(self._pump(channel)))
+        return self._result(channel, stopped, ended=ended)
+
     async def _watch(
-        self, channel: ExecChannel, pump: asyncio.Task[None], cancel: asyncio.Event | None, deadline: float
+        self, channel: ExecChannel, pump: asyncio.Task[None], stops: Stops, deadline: float
     ) -> ExecResult:
-        stopped = await _first(pump, cancel, self._flooded, deadline)
+        stopped = await _first(pump, stops, deadline)
         if stopped is None:
             pump.result()
             return self._result(channel, None, ended=True)
@@ -136,7 +154,7 @@ class _Run:
             stderr=bytes(self._kept["stderr"]),
             truncated=self._received > self._cap,
             timed_out=stopped == "timeout",
-            cancelled=stopped == "cancel",
+            cancelled=stopped in ("cancel", "closing"),
             flooded=stopped == "flood",
             lost=status is None and stopped is None,
             duration_ms=(perf_counter() - self._begun) * 1000,
@@ -147,18 +165,9 @@ class _Run:
         )
 
 
-async def _first(
-    work: asyncio.Future[Any],
-    cancel: asyncio.Event | None,
-    flooded: asyncio.Event | None,
-    deadline: float,
-) -> str | None:
-    """What comes first: the end of `work` (None), "cancel", "flood" or "timeout". Errors of `work` are raised."""
-    waits = {
-        name: asyncio.ensure_future(event.wait())
-        for name, event in (("cancel", cancel), ("flood", flooded))
-        if event
-    }
+async def _first(work: asyncio.Future[Any], stops: Stops, deadline: float) -> str | None:
+    """What comes first: the end of `work` (None), the name of an event, or "timeout". Errors of `work` are raised."""
+    waits = {name: asyncio.ensure_future(event.wait()) for name, event in stops.items() if event is not None}
     try:
         left = max(deadline - asyncio.get_running_loop().time(), 0)
         await asyncio.wait({work, *waits.values()}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -169,13 +178,3 @@ async def _first(
     finally:
         for wait in waits.values():
             wait.cancel()
-
-
-async def _dropped(opening: asyncio.Future[ExecChannel]) -> None:
-    """Give up an opening; the link closes what comes of it. If it had just succeeded, the command runs: kill it."""
-    if not opening.cancel() and not opening.cancelled() and opening.exception() is None:
-        opening.result().signal("KILL")
-        opening.result().close()
-    await asyncio.wait({opening})
-    if not opening.cancelled():
-        opening.exception()

@@ -1,8 +1,9 @@
 """One authenticated connection: opens commands and terminals on it, queues when the server is full, tells its end."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ _EXEC_BUFFER = 256 * 1024
 _TERMINAL_WINDOW = 256 * 1024  # small, so that Ctrl-C is not far behind a flood of output
 _FULL_CODES = {asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE}
 _CLOSE_PATIENCE = 2.0
+_STOPPING_PATIENCE = 6.0
 
 
 class Link:
@@ -34,7 +36,8 @@ class Link:
         self.ignores_signals = False
         self._conn: asyncssh.SSHClientConnection | None = None
         self._lost: str | None = None
-        self._closing = False
+        self.closing = asyncio.Event()  # our own close has begun: what runs is being stopped
+        self._running: set[asyncio.Future[None]] = set()
         self._listeners: list[Callable[[str], None]] = []
         self._slots = Slots()
         self._live: list[ByteSession] = []
@@ -50,9 +53,12 @@ class Link:
 
     @property
     def is_up(self) -> bool:
-        return (
-            self._conn is not None and self._lost is None and not self._closing and not self._conn.is_closed()
-        )
+        return self.is_alive and not self.closing.is_set()
+
+    @property
+    def is_alive(self) -> bool:
+        """Like `is_up`, but still true while our own close waits for commands to end."""
+        return self._conn is not None and self._lost is None and not self._conn.is_closed()
 
     @property
     def open_channels(self) -> int:
@@ -60,7 +66,7 @@ class Link:
 
     def on_lost(self, callback: Callable[[str], None]) -> None:
         """`callback` gets a sentence when the connection ends by itself; never after our own `close`."""
-        if self._lost is not None and not self._closing:
+        if self._lost is not None and not self.closing.is_set():
             callback(self._lost)
         else:
             self._listeners.append(callback)
@@ -72,7 +78,7 @@ class Link:
         self._lost = reason_of(exc)
         self._slots.wake()
         listeners, self._listeners = self._listeners, []
-        if self._conn is None or self._closing:
+        if self._conn is None or self.closing.is_set():
             return
         for callback in listeners:
             try:
@@ -128,8 +134,12 @@ class Link:
         return PtyChannel(session)
 
     async def close(self) -> None:
-        """Signal what still runs, say goodbye, and cut the line if the goodbye takes too long."""
-        self._closing = True
+        """Stop the commands that run, hang up the terminals, say goodbye; cut the line if that takes too long."""
+        self.closing.set()
+        self._slots.wake()
+        work = self._running | self._background
+        if work and self.is_alive:
+            await asyncio.wait(work, timeout=_STOPPING_PATIENCE)
         for task in self._background:
             task.cancel()
         if self._conn is None or self._conn.is_closed():
@@ -144,6 +154,17 @@ class Link:
             self._conn.abort()
             await self._conn.wait_closed()
 
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While a command runs: `close` lets it be stopped first (see `closing`)."""
+        done = asyncio.get_running_loop().create_future()
+        self._running.add(done)
+        try:
+            yield
+        finally:
+            self._running.discard(done)
+            done.set_result(None)
+
     def live_sessions(self) -> list[ByteSession]:
         """Every channel that is open now, in the order in which the server opened them."""
         return list(self._live)
@@ -157,12 +178,12 @@ class Link:
     async def _open(
         self, ahead: bool, high_water: int, on_sent: Callable[[], None] | None, **kwargs: Any
     ) -> ByteSession:
-        return await self._slots.open(lambda: self._attempt(high_water, on_sent, kwargs), ahead=ahead)
+        return await self._slots.open(lambda: self._attempt(ahead, high_water, on_sent, kwargs), ahead=ahead)
 
     async def _attempt(
-        self, high_water: int, on_sent: Callable[[], None] | None, kwargs: dict[str, Any]
+        self, ahead: bool, high_water: int, on_sent: Callable[[], None] | None, kwargs: dict[str, Any]
     ) -> ByteSession:
-        if self._conn is None or not self.is_up:
+        if self._conn is None or not (self.is_alive if ahead else self.is_up):
             raise LinkLost(self._lost or "This connection was closed.")
         command = None if kwargs["request_pty"] else kwargs["command"]
         session = ByteSession(high_water, partial(self._opened, on_sent), self._closed, command)
@@ -180,7 +201,7 @@ class Link:
         return session
 
     def _refusal(self, session: ByteSession, error: Exception) -> Exception:
-        if not self.is_up:
+        if not self.is_alive:
             return LinkLost(self._lost or "The connection ended.")
         if isinstance(error, asyncssh.ChannelOpenError) and error.code in _FULL_CODES and not session.opened:
             return Full()
