@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+import uvloop
 
 from clawdbox.ssh.wire.demo import DemoAddress, DemoServer
 from clawdbox.ssh.wire.dial import DialFailure, Pin, Target, dial
@@ -21,6 +22,12 @@ from tests.ssh.test_terminals import read_until, rest
 from tests.waiting import eventually
 
 CAP = 1024 * 1024
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
+    """The box runs on uvloop where there is one, and the two start processes differently."""
+    return uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
 
 
 class Demo:

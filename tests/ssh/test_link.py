@@ -74,7 +74,7 @@ async def test_a_half_open_connection_is_found_by_keepalive(sshd: Sshd, key: Key
         )
         told: list[str] = []
         link.on_lost(told.append)
-        task = asyncio.ensure_future(run(link, "sleep 600", timeout_s=60, max_output_bytes=10))
+        task = asyncio.ensure_future(run(link, "sleep 20", timeout_s=60, max_output_bytes=10))
         await eventually(lambda: link.open_channels == 1)
         assert told == []
         proxy.go_silent()

@@ -8,6 +8,7 @@ import pty
 import struct
 import termios
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 _PIECE = 64 * 1024
@@ -20,8 +21,11 @@ def set_size(descriptor: int, cols: int, rows: int) -> None:
         fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
 
 
-def _take_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+def _take_terminal(slave: int) -> None:
+    """In the child, before its program: a session of its own, with this terminal. (uvloop runs this before it puts
+    the child's descriptors in place and before it would make a session, so neither may be relied on.)"""
+    os.setsid()
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
@@ -55,8 +59,7 @@ class Terminal:
                 stderr=self._slave,
                 env=dict(env),
                 cwd=cwd,
-                start_new_session=True,
-                preexec_fn=_take_terminal,
+                preexec_fn=partial(_take_terminal, self._slave),
             )
         finally:
             os.close(self._slave)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -112,8 +113,8 @@ class DemoSession(asyncssh.SSHServerSession[bytes]):
             await self._io.exited.wait()
             status = self._io.status or 0
             await self._last_words(self._io.drained)
-        except OSError as error:
-            self._to_client(f"The demo server could not start a process: {error.strerror}\r\n".encode(), True)
+        except (OSError, subprocess.SubprocessError) as error:
+            self._to_client(f"The demo server could not start a process: {error}\r\n".encode(), True)
             status = 126
         finally:
             if self._io is not None:
