@@ -120,7 +120,7 @@ async def list_connections(request: Req) -> ConnectionList:
     "/connections",
     opt={"action": "connection.create"},
     summary="Save a server",
-    responses=usual(413, 422, s409="The label is taken (`label_taken`)."),
+    responses=usual(404, 422, s409="The label is taken (`label_taken`)."),
 )
 async def create_connection(request: Req, data: JSONBody[NewConnection]) -> OneConnection:
     """It is a draft until a test has succeeded. Nothing is dialled yet."""
@@ -149,7 +149,7 @@ async def get_connection(request: Req, connection_id: PathId) -> OneConnection:
     "/connections/{connection_id:str}",
     opt={"action": "connection.update"},
     summary="Change a server",
-    responses=usual(404, 413, 422, s409="A session is open (`connection_in_use`), or `label_taken`."),
+    responses=usual(404, 422, s409="A session is open (`connection_in_use`), or `label_taken`."),
 )
 async def change_connection(
     request: Req, connection_id: PathId, data: JSONBody[ConnectionPatch]
@@ -176,7 +176,6 @@ async def change_connection(
     summary="Test a server",
     responses=usual(
         404,
-        413,
         422,
         s409="The host key is not pinned yet (`host_key_unknown`, with `new_fingerprint` and `new_type`), or it is "
         "another one than before (`host_key_changed`, with `old_fingerprint`, too). No login was tried.",

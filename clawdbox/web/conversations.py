@@ -111,9 +111,7 @@ async def list_conversation_events(
     "/conversations/{conversation_id:str}/turns",
     opt={"action": "turn.start"},
     summary="Say something",
-    responses=usual(
-        404, 413, 422, s409="`session_not_active`, or an answer is still coming (`turn_running`)."
-    ),
+    responses=usual(404, 422, s409="`session_not_active`, or an answer is still coming (`turn_running`)."),
 )
 async def start_turn(request: Req, conversation_id: PathId, data: JSONBody[NewTurn]) -> OneTurn:
     """The answer comes as events."""

@@ -11,6 +11,8 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from clawdbox import __version__
+from clawdbox.web.examples import example
+from clawdbox.web.problems import MEDIA_TYPE, WHEN
 
 _ABOUT = """
 Your servers from your phone. Times are ISO-8601 in UTC, ids are UUIDv7.
@@ -73,17 +75,41 @@ class Description(OpenAPIRenderPlugin):
 
 def complete(schema: dict[str, Any]) -> dict[str, Any]:
     paths = {path: _complete_path(path, item) for path, item in schema["paths"].items()}
+    for item in paths.values():
+        for operation in item.values():
+            _add_examples(operation, schema["components"]["schemas"])
     return {**schema, "paths": paths}
 
 
+def _add_examples(operation: dict[str, Any], components: dict[str, Any]) -> None:
+    bodies = [operation.get("requestBody", {})]
+    bodies += [answer for status, answer in operation["responses"].items() if int(status) < 300]
+    for body in bodies:
+        media = body.get("content", {}).get("application/json")
+        if media is not None:
+            media["example"] = example(media["schema"], components)
+
+
 def _complete_path(path: str, item: dict[str, Any]) -> dict[str, Any]:
-    done = {}
-    for method, operation in item.items():
-        public = path in ("/api/v1/auth/pair", "/health")
-        headers = [] if public or method not in _UNSAFE else _HEADERS
-        more = {"parameters": [*operation.get("parameters", []), *headers]} if headers else {}
-        done[method] = {**operation, **more, **({"security": []} if public else {})}
-    return done
+    if path in ("/api/v1/auth/pair", "/health"):
+        return {method: {**operation, "security": []} for method, operation in item.items()}
+    return {
+        method: _unsafe(operation) if method in _UNSAFE else operation for method, operation in item.items()
+    }
+
+
+def _unsafe(operation: dict[str, Any]) -> dict[str, Any]:
+    refusals = {str(status): _refusal(WHEN[status]) for status in (409, 413, 415, 422)}
+    return {
+        **operation,
+        "parameters": [*operation.get("parameters", []), *_HEADERS],
+        "responses": {**refusals, **operation["responses"]},
+    }
+
+
+def _refusal(text: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
+    return {"description": text, "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
 def _operation_id(handler: HTTPRouteHandler, *_: object) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, delete, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
 from clawdbox.keys.model import Keypair
@@ -55,7 +56,13 @@ async def list_keys(request: Req) -> KeypairList:
     return KeypairList([view(keypair) for keypair in await box.keys.list(who.account_id)])
 
 
-@post("/keys", opt={"action": "keypair.create"}, summary="Make a keypair", responses=usual(413, 422))
+@post(
+    "/keys",
+    opt={"action": "keypair.create"},
+    summary="Make a keypair",
+    responses=usual(422)
+    | {200: ResponseSpec(OneKeypair, generate_examples=False, description="It was there already.")},
+)
 async def create_key(request: Req, data: JSONBody[KeypairRequest] = NOTHING_GIVEN) -> Response[OneKeypair]:
     """A new Ed25519 keypair (201), or the living one of that label (200). Without a label: `default`."""
     box, who = at(request)

@@ -231,16 +231,21 @@ def _sentence(problem: FieldProblem) -> str:
 
 
 def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase
+    """Some have another name in older versions of Python than in RFC 9110."""
+    return _NAMES.get(status) or HTTPStatus(status).phrase
 
 
-_WHEN = {
+_NAMES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+WHEN = {
     400: "The body is no valid JSON (`malformed_json`), or the request cannot be read.",
     401: "No login, or one that has ended (`login_required`).",
     403: "Not allowed: `csrf_missing`, `origin_refused`, `scope_forbidden`, `role_forbidden`.",
     404: "There is no such thing, or it is not yours: the two answer alike (`not_found`).",
-    409: "The present state forbids it; `code` says what.",
+    409: "The present state forbids it; `code` says what. `idempotency_in_progress`: still being answered.",
     413: "The body is larger than the box takes (`body_too_large`).",
+    415: "The body is not called JSON (`unsupported_media_type`).",
     422: "A field cannot be taken as it stands (`invalid_input`), or an Idempotency-Key was used for another request.",
     429: "Too often (`rate_limited`): `retry_after` and the header Retry-After say when to come back.",
     502: "The server could not be entered (`ssh_failed`): `cause` and `next_step` say why and what to do.",
@@ -251,7 +256,7 @@ _WHEN = {
 def answers(*statuses: int, **more: str) -> dict[int, ResponseSpec]:
     """For OpenAPI: which problems an operation answers with. `s409="…"` says what a status means here."""
     told = {int(name[1:]): text for name, text in more.items()}
-    chosen = {**{status: _WHEN[status] for status in statuses}, **told}
+    chosen = {**{status: WHEN[status] for status in statuses}, **told}
     return {
         status: ResponseSpec(ProblemBody, generate_examples=False, description=text, media_type=MEDIA_TYPE)
         for status, text in sorted(chosen.items())

@@ -100,7 +100,6 @@ class ExecView(msgspec.Struct, frozen=True):
     summary="Start a session",
     responses=usual(
         404,
-        413,
         422,
         502,
         504,
@@ -163,7 +162,6 @@ async def close_session(request: Req, session_id: PathId) -> OneSession:
     summary="Run a command",
     responses=usual(
         404,
-        413,
         422,
         s409="`session_not_active`, `session_reconnecting`, or the server refused (`command_refused`).",
     ),

@@ -46,7 +46,7 @@ async def get_settings(request: Req) -> OneSettings:
     "/account/settings",
     opt={"action": "settings.update"},
     summary="Change settings",
-    responses=usual(413, 422, s409="Loopback was allowed when the box was started (`allow_loopback_fixed`)."),
+    responses=usual(422, s409="Loopback was allowed when the box was started (`allow_loopback_fixed`)."),
 )
 async def change_settings(request: Req, data: JSONBody[SettingsPatch]) -> OneSettings:
     """`allow_loopback` is the owner's to choose."""

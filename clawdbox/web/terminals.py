@@ -51,7 +51,6 @@ NOTHING_GIVEN = NewTerminal()
     summary="Open a terminal",
     responses=usual(
         404,
-        413,
         422,
         s409="`session_not_active`, `session_reconnecting`, `terminal_limit_reached`, `terminal_refused`.",
     ),

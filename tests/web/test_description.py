@@ -94,3 +94,16 @@ async def test_every_text_in_a_body_has_a_length(schema: dict[str, Any]) -> None
         for field, part in schemas[name]["properties"].items():
             if "string" in {part.get("type"), *(one.get("type") for one in part.get("oneOf", []))}:
                 assert "maxLength" in part, (name, field)
+
+
+async def test_every_body_has_an_example_that_fits(schema: dict[str, Any]) -> None:
+    import jsonschema_rs
+
+    for name, operation in operations(schema).items():
+        bodies = [operation.get("requestBody", {})]
+        bodies += [answer for status, answer in operation["responses"].items() if int(status) < 300]
+        for body in bodies:
+            media = body.get("content", {}).get("application/json")
+            if media is not None:
+                rooted = {**media["schema"], "components": schema["components"]}
+                assert jsonschema_rs.is_valid(rooted, media["example"]), (name, media["example"])
