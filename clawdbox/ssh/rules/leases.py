@@ -126,4 +126,4 @@ def verdict(facts: LeaseFacts, limits: Limits, now: datetime) -> Ending | None:
 
 def redial_delay(attempt: int, jitter: float) -> float:
     """Seconds before the redial of that number (0, 1, 2 …): doubling from 1 to 30, spread by `jitter` in [0, 1)."""
-    return float(min(30.0, 2.0**attempt) * (0.5 + jitter))
+    return float(min(30.0, 2.0 ** min(attempt, 5)) * (0.5 + jitter))

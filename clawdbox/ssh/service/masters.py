@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from clawdbox.clock import Clock
-from clawdbox.errors import Conflict, Problem
+from clawdbox.errors import Problem
 from clawdbox.ssh.model import MasterState, MasterView
 from clawdbox.ssh.rules.leases import MASTER_TRANSITIONS, closed_meanwhile, redial_delay
 from clawdbox.ssh.wire.dial import DialFailure
