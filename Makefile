@@ -89,6 +89,10 @@ lock: tools ## pin what pyproject.toml asks for, with hashes (ARGS=--upgrade: th
 	$(LOCK) $(ARGS) --group node -o requirements/node.txt
 	$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt -o requirements/dev.txt
 
+.PHONY: schema
+schema: deps ## write the sum of the migrations into clawdbox/store/schema.sql
+	@$(BIN)/python -m clawdbox.store.schema >.schema.sql && mv .schema.sql clawdbox/store/schema.sql
+
 .PHONY: clean
 clean: ## remove everything that was made
 	rm -rf .venv .cache dist build ui/node_modules clawdbox/web/static .mypy_cache .ruff_cache .pytest_cache \

@@ -1,0 +1,261 @@
+-- The sum of migrations/*.sql, for reading. Made by `make schema`; a test compares the two.
+
+CREATE TABLE schema_migrations (version TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT;
+
+CREATE TABLE box_meta (
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE accounts (
+  id TEXT PRIMARY KEY,
+  display_name TEXT NOT NULL,
+  email TEXT,
+  role TEXT NOT NULL DEFAULT 'owner' CHECK (role IN ('owner', 'operator', 'viewer')),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
+  last_seen_at TEXT,
+  is_active INTEGER NOT NULL DEFAULT 1 CHECK (is_active IN (0, 1))
+) STRICT;
+
+CREATE TABLE account_settings (
+  account_id TEXT PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
+  idle_timeout_s INTEGER CHECK (idle_timeout_s > 0),
+  max_leases INTEGER CHECK (max_leases > 0),
+  updated_at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE oauth_identities (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  provider TEXT NOT NULL,
+  provider_user_id TEXT NOT NULL,
+  provider_username TEXT,
+  provider_email TEXT,
+  access_token TEXT,
+  refresh_token TEXT,
+  token_expires_at TEXT,
+  scopes TEXT CHECK (scopes IS NULL OR json_valid(scopes)),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
+  UNIQUE (provider, provider_user_id)
+) STRICT;
+
+CREATE INDEX oauth_identities_account_id_idx ON oauth_identities (account_id);
+
+CREATE TABLE agent_keypairs (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  label TEXT NOT NULL DEFAULT 'default',
+  algorithm TEXT NOT NULL DEFAULT 'ed25519',
+  public_key TEXT NOT NULL,
+  private_key_enc TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
+  rotated_at TEXT,
+  revoked_at TEXT,
+  is_active INTEGER NOT NULL DEFAULT 1 CHECK (is_active IN (0, 1)),
+  CHECK (revoked_at IS NULL OR is_active = 0)
+) STRICT;
+
+CREATE UNIQUE INDEX agent_keypairs_living_label_idx ON agent_keypairs (account_id, label) WHERE is_active = 1;
+
+CREATE TABLE ssh_connections (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  keypair_id TEXT NOT NULL REFERENCES agent_keypairs (id),
+  label TEXT NOT NULL,
+  host TEXT NOT NULL,
+  port INTEGER NOT NULL DEFAULT 22 CHECK (port BETWEEN 1 AND 65535),
+  username TEXT NOT NULL,
+  host_key_fingerprint TEXT,
+  host_key_type TEXT,
+  host_key_pinned_at TEXT,
+  offered_fingerprint TEXT,
+  offered_key_type TEXT,
+  offered_at TEXT,
+  last_tested_at TEXT,
+  last_test_result TEXT CHECK (last_test_result IN ('ok', 'failed', 'timeout', 'host_key_mismatch')),
+  last_test_message TEXT,
+  last_latency_ms REAL,
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
+  deleted_at TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX ssh_connections_living_label_idx ON ssh_connections (account_id, label) WHERE deleted_at IS NULL;
+
+CREATE INDEX ssh_connections_keypair_id_idx ON ssh_connections (keypair_id);
+
+CREATE TABLE session_leases (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  connection_id TEXT NOT NULL REFERENCES ssh_connections (id),
+  keypair_id TEXT NOT NULL REFERENCES agent_keypairs (id),
+  status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'active', 'closed', 'error')),
+  agent_session_id TEXT,
+  started_at TEXT,
+  closed_at TEXT,
+  close_reason TEXT CHECK (close_reason IN ('user', 'timeout', 'error', 'server_closed')),
+  last_heartbeat_at TEXT,
+  last_activity_at TEXT,
+  error_detail TEXT,
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
+  CHECK ((status IN ('closed', 'error')) = (closed_at IS NOT NULL))
+) STRICT;
+
+CREATE INDEX session_leases_account_id_idx ON session_leases (account_id, created_at DESC);
+
+CREATE INDEX session_leases_connection_id_idx ON session_leases (connection_id);
+
+CREATE INDEX session_leases_keypair_id_idx ON session_leases (keypair_id);
+
+CREATE INDEX session_leases_living_idx ON session_leases (status, last_heartbeat_at)
+  WHERE status IN ('pending', 'active');
+
+CREATE TABLE app_sessions (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  token_hash TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL DEFAULT 'browser' CHECK (kind IN ('browser', 'token')),
+  scope TEXT NOT NULL DEFAULT 'full' CHECK (scope IN ('full', 'metrics')),
+  device_name TEXT,
+  ip_address TEXT,
+  user_agent TEXT,
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
+  expires_at TEXT NOT NULL,
+  last_used_at TEXT,
+  revoked_at TEXT
+) STRICT;
+
+CREATE INDEX app_sessions_account_id_idx ON app_sessions (account_id);
+
+CREATE TABLE pairing_codes (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  code_hash TEXT NOT NULL UNIQUE,
+  created_at TEXT NOT NULL,
+  expires_at TEXT NOT NULL,
+  used_at TEXT,
+  used_by TEXT REFERENCES app_sessions (id)
+) STRICT;
+
+CREATE INDEX pairing_codes_account_id_idx ON pairing_codes (account_id);
+
+CREATE TABLE conversations (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  connection_id TEXT NOT NULL UNIQUE REFERENCES ssh_connections (id),
+  runtime TEXT NOT NULL DEFAULT 'runbook',
+  agent_session_id TEXT NOT NULL,
+  created_at TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX conversations_account_id_idx ON conversations (account_id);
+
+CREATE TABLE turns (
+  id TEXT PRIMARY KEY,
+  conversation_id TEXT NOT NULL REFERENCES conversations (id),
+  session_lease_id TEXT NOT NULL REFERENCES session_leases (id),
+  text TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'failed', 'cancelled', 'lost')),
+  error TEXT,
+  created_at TEXT NOT NULL,
+  ended_at TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX turns_running_idx ON turns (conversation_id) WHERE state = 'running';
+
+CREATE INDEX turns_conversation_id_idx ON turns (conversation_id);
+
+CREATE TABLE conversation_events (
+  conversation_id TEXT NOT NULL REFERENCES conversations (id),
+  seq INTEGER NOT NULL,
+  turn_id TEXT,
+  type TEXT NOT NULL,
+  payload TEXT NOT NULL CHECK (json_valid(payload)),
+  created_at TEXT NOT NULL,
+  PRIMARY KEY (conversation_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE executions (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  session_lease_id TEXT NOT NULL REFERENCES session_leases (id),
+  turn_id TEXT REFERENCES turns (id),
+  command TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'started' CHECK (state IN ('started', 'done', 'lost', 'cancelled', 'timed_out')),
+  exit_status INTEGER,
+  duration_ms REAL,
+  truncated INTEGER NOT NULL DEFAULT 0 CHECK (truncated IN (0, 1)),
+  started_at TEXT NOT NULL,
+  ended_at TEXT
+) STRICT;
+
+CREATE INDEX executions_session_lease_id_idx ON executions (session_lease_id);
+
+CREATE INDEX executions_started_idx ON executions (state) WHERE state = 'started';
+
+CREATE TABLE terminals (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  connection_id TEXT NOT NULL REFERENCES ssh_connections (id),
+  session_lease_id TEXT NOT NULL REFERENCES session_leases (id),
+  state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'ended')),
+  cols INTEGER NOT NULL,
+  rows INTEGER NOT NULL,
+  exit_status INTEGER,
+  end_reason TEXT,
+  created_at TEXT NOT NULL,
+  ended_at TEXT
+) STRICT;
+
+CREATE INDEX terminals_session_lease_id_idx ON terminals (session_lease_id);
+
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  account_id TEXT REFERENCES accounts (id),
+  type TEXT NOT NULL,
+  subject_type TEXT NOT NULL,
+  subject_id TEXT,
+  payload TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(payload)),
+  created_at TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX events_account_id_idx ON events (account_id, seq);
+
+CREATE TABLE audit_log (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  account_id TEXT REFERENCES accounts (id),
+  actor TEXT,
+  action TEXT NOT NULL,
+  target_type TEXT,
+  target_id TEXT,
+  ip_address TEXT,
+  result TEXT CHECK (result IN ('ok', 'failed')),
+  detail TEXT CHECK (detail IS NULL OR json_valid(detail)),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
+  mac TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX audit_log_account_id_idx ON audit_log (account_id);
+
+CREATE INDEX audit_log_created_at_idx ON audit_log (created_at DESC);
+
+CREATE TRIGGER audit_log_is_append_only_update BEFORE UPDATE ON audit_log
+  BEGIN SELECT RAISE (ABORT, 'audit_log is append-only'); END;
+
+CREATE TRIGGER audit_log_is_append_only_delete BEFORE DELETE ON audit_log
+  BEGIN SELECT RAISE (ABORT, 'audit_log is append-only'); END;
+
+CREATE TABLE idempotency_keys (
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  key TEXT NOT NULL,
+  request_hash TEXT NOT NULL,
+  status INTEGER,
+  body TEXT,
+  created_at TEXT NOT NULL,
+  PRIMARY KEY (account_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
