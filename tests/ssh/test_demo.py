@@ -24,12 +24,6 @@ from tests.waiting import eventually
 CAP = 1024 * 1024
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    """The box runs on uvloop where there is one, and the two start processes differently."""
-    return uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
-
-
 class Demo:
     def __init__(self, server: DemoServer, address: DemoAddress, key: Keypair, data: Path) -> None:
         self.server, self.address, self.key, self.data = server, address, key, data
@@ -252,3 +246,28 @@ async def test_the_event_loop_keeps_going_while_a_terminal_floods(link: Link) ->
         await terminal.read()
     assert longest < 0.5
     terminal.close()
+
+
+async def use_everything(data: Path, key: Keypair) -> None:
+    server = DemoServer()
+    link = await Demo(server, await server.start(data, key.public), key, data).dial()
+    assert await ask(link, "echo out; echo err >&2; exit 9") == (9, b"out\n", b"err\n")
+    assert await ask(link, "kill -TERM $$") == (143, b"", b"")
+    assert await ask(link, "sleep 600 & echo done", 10) == (0, b"done\n", b"")
+    terminal = await link.open_terminal(90, 33)
+    await terminal.write(b"tty; stty size; exit 4\n")
+    seen = await rest(terminal)
+    assert b"/dev/pts/" in seen
+    assert b"33 90" in seen
+    assert terminal.exit_status == 4
+    mark = f"WIRE_TEST={uuid.uuid4().hex}"
+    stopped = await run(link, f"env {mark} sleep 600", timeout_s=0.3, max_output_bytes=10)
+    assert stopped.ended
+    assert not processes_with(mark)
+    await link.close()
+    await server.stop()
+
+
+def test_it_works_on_uvloop_which_starts_processes_in_another_way(tmp_path: Path, key: Keypair) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(use_everything(tmp_path, key))

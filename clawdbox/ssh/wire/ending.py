@@ -15,7 +15,7 @@ from clawdbox.ssh.wire.link import Link
 from clawdbox.ssh.wire.model import ChannelRefused, LinkLost
 
 _KILL_PATIENCE = 1.0
-_HELPER_PATIENCE = 5.0
+_ANSWER_PATIENCE = 5.0
 _LONGEST_ANSWER = 256 * 1024
 _LOOKS = 3
 
@@ -48,7 +48,7 @@ def _was_seen(link: Link, channel: ExecChannel) -> bool:
 
 async def _kill_by_tree(link: Link, channel: ExecChannel, signal: str) -> None:
     try:
-        async with asyncio.timeout(_HELPER_PATIENCE):
+        async with asyncio.timeout(_ANSWER_PATIENCE):
             child = await _look(link, channel)
             if child is not None:
                 await _answer(link, tree.kill_command(child, signal))
@@ -75,11 +75,11 @@ async def _look(link: Link, channel: ExecChannel) -> tree.Child | None:
 
 async def _answer(link: Link, command: str) -> bytes:
     """The output of a short command of our own, ahead of all that wait for a session."""
-    helper = await link.open_exec(command, ahead=True)
+    asked = await link.open_exec(command, ahead=True)
     answer = bytearray()
     try:
-        while len(answer) < _LONGEST_ANSWER and (piece := await helper.next(0.5)) is not None:
+        while len(answer) < _LONGEST_ANSWER and (piece := await asked.next(0.5)) is not None:
             answer += piece[1] if piece[0] == "stdout" else b""
     finally:
-        helper.close()
+        asked.close()
     return bytes(answer)
