@@ -39,3 +39,13 @@ export function ended(reason: string | null): string {
   if (reason === 'error') return 'Session ended by an error'
   return 'Session ended'
 }
+
+const terminalEnds: Record<string, string> = {
+  exited: '',
+  closed: 'it was closed',
+  session_closed: 'its session was closed',
+  link_lost: 'the connection to the server was lost',
+}
+
+/** Why a terminal ended, when its exit does not say it. */
+export const terminalEnd = (reason: string): string => terminalEnds[reason] ?? reason.replaceAll('_', ' ')

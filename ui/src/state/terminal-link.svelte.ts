@@ -1,4 +1,5 @@
 import { Live, type LinkState, type Said } from '../live.ts'
+import { terminalEnd } from '../logic/session-words.ts'
 import { size, unframe } from '../logic/bytes.ts'
 import { uuid } from '../logic/ids.ts'
 import { TerminalBook, type Gap, type Hello } from '../logic/terminal-book.ts'
@@ -63,7 +64,7 @@ export class TerminalLink {
     if (m.type === 'gap') this.gap(this.book.gap(Number(m.from), Number(m.to)))
     if (m.type === 'ack') this.book.ack(Number(m.seq))
     if (m.type === 'size') this.screen.take(Number(m.cols), Number(m.rows))
-    if (m.type === 'ended') this.end = { exit: (m.exit_status as number | null) ?? null, reason: m.end_reason === 'exited' ? '' : String(m.end_reason ?? '') }
+    if (m.type === 'ended') this.end = { exit: (m.exit_status as number | null) ?? null, reason: terminalEnd(String(m.end_reason ?? '')) }
     this.waiting = this.book.waiting
   }
 
