@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clawdbox.app import Box
-from clawdbox.errors import Invalid, NotFound
+from clawdbox.errors import Invalid, NotFound, Unavailable
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Terminal
 from clawdbox.ssh.service.terminals import MAX_PER_LEASE, LiveTerminal
@@ -27,7 +27,8 @@ async def says(live: LiveTerminal, text: bytes, after: int = 0) -> bytes:
 
 
 async def ends(live: LiveTerminal) -> Terminal:
-    await eventually(lambda: not live.is_open, what="the end of the terminal")
+    assert live.pump is not None
+    await asyncio.wait_for(live.pump, 15)
     return live.view
 
 
@@ -129,6 +130,24 @@ async def test_a_shell_that_exits_tells_its_status(world: World) -> None:
     assert rows == [{"state": "ended", "exit_status": 7, "end_reason": "exited"}]
     assert await live.type("a", 2, b"too late\n") == 2
     assert len(await world.rows("SELECT 1 FROM events WHERE type = 'terminal.ended'")) == 1
+
+
+async def test_an_end_that_cannot_be_written_is_heard_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await world.open_terminal(await world.ready())
+    await live.type("a", 1, b"exit 7")
+
+    async def full(_change: object) -> None:
+        raise Unavailable("storage_full", "Full.")
+
+    monkeypatch.setattr(world.box.terminals._store, "write", full)
+    with live.listen() as signal:
+        await live.type("a", 2, b"\n")
+        view = await ends(live)
+        assert signal.is_set()
+    monkeypatch.undo()
+    assert (view.state, view.exit_status, view.end_reason) == ("ended", 7, "exited")
 
 
 async def test_closing_a_terminal_hangs_up_and_is_repeatable(world: World) -> None:

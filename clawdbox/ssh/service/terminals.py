@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from clawdbox.clock import iso, parse
-from clawdbox.errors import Conflict, Invalid
+from clawdbox.errors import Conflict, Invalid, Problem
 from clawdbox.events import Actor, Ledger
 from clawdbox.ids import new_id
 from clawdbox.settings import Settings
@@ -232,8 +232,13 @@ class Terminals:
                 payload = {"session_id": live.lease.id, "end_reason": reason, "exit_status": status}
                 self._ledger.event(tx, live.lease.account_id, "terminal.ended", "terminal", live.id, payload)
 
-        await self._store.write(change)
-        live.notify()
+        try:
+            await self._store.write(change)
+        except Problem as problem:  # a full disk; who listens must hear of the end all the same
+            log.warning("terminal.end_not_written", code=problem.code, terminal_id=live.id)
+            live.ended(reason, iso(self._store.clock.now()))
+        finally:
+            live.notify()
 
     def _forget_oldest(self) -> None:
         ended = [terminal_id for terminal_id, live in self._live.items() if not live.is_open]
