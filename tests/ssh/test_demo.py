@@ -244,7 +244,7 @@ async def test_the_event_loop_keeps_going_while_a_terminal_floods(link: Link) ->
         await asyncio.sleep(0)
         longest = max(longest, loop.time() - begun)
         await terminal.read()
-    assert longest < 0.5
+    assert longest < 2
     terminal.close()
 
 

@@ -62,7 +62,7 @@ async def test_no_answer_at_all_is_the_firewall_within_the_connect_timeout(key: 
         found = await failure(local(port), key, connect_timeout=0.6)
     assert found.cause == "firewall"
     assert f"Nothing answered on port {port}" in found.message
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8
 
 
 async def test_a_dead_first_address_does_not_eat_the_time_of_the_second(
@@ -76,7 +76,7 @@ async def test_a_dead_first_address_does_not_eat_the_time_of_the_second(
             return list(entries)
 
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two)
-        link = await dial(target_of(sshd), pin_of(sshd), key.private, connect_timeout=2)
+        link = await dial(target_of(sshd), pin_of(sshd), key.private, connect_timeout=4)
     assert link.is_up
     await link.close()
 

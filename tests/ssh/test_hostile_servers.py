@@ -20,7 +20,7 @@ async def meet(handler: Handler, key: Keypair, login_timeout: float = 2.0) -> Di
         begun = time.monotonic()
         with pytest.raises(DialFailure) as caught:
             await dial(local(port), PIN, key.private, login_timeout=login_timeout)
-        assert time.monotonic() - begun < login_timeout + 3
+        assert time.monotonic() - begun < login_timeout + 8
     return caught.value
 
 
@@ -129,11 +129,11 @@ async def meet_asyncssh(server: Server, key: Keypair, login_timeout: float, **op
 async def test_endless_banners_during_the_login_are_cut_off_and_what_is_kept_is_small(key: Keypair) -> None:
     heard: list[str] = []
     begun = time.monotonic()
-    found = await meet_asyncssh(Server(banner="b" * 20000), key, 10.0, on_banner=heard.append)
+    found = await meet_asyncssh(Server(banner="b" * 20000), key, 30.0, on_banner=heard.append)
     assert found.cause == "not_ssh"
     assert "without end" in found.message
     assert len(heard[0]) <= 16 * 1024
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 20
 
 
 async def test_a_login_that_stalls_is_a_timeout_that_says_where(key: Keypair) -> None:

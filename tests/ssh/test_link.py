@@ -85,8 +85,8 @@ async def test_a_half_open_connection_is_found_by_keepalive(sshd: Sshd, key: Key
 
 async def test_a_quiet_link_outlives_its_keepalives(sshd: Sshd, key: Keypair) -> None:
     sshd.authorize(key.public)
-    link = await dial(target_of(sshd), pin_of(sshd), key.private, keepalive_interval=0.05, keepalive_count=1)
-    result = await run(link, "sleep 1; echo well", timeout_s=30, max_output_bytes=10)
+    link = await dial(target_of(sshd), pin_of(sshd), key.private, keepalive_interval=0.2, keepalive_count=5)
+    result = await run(link, "sleep 2; echo well", timeout_s=30, max_output_bytes=10)
     assert result.stdout == b"well\n"
     await link.close()
 
