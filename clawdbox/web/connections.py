@@ -1,5 +1,6 @@
 """`/connections`: saved SSH targets, and the test that approves their host key."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -111,8 +112,9 @@ class RemovedConnection(msgspec.Struct, frozen=True):
 async def list_connections(request: Req) -> ConnectionList:
     """`active_session_id` is the newest open session of each, if any."""
     box, who = at(request)
-    connections = await box.connections.list(who.account_id)
-    sessions = await box.connections.active_sessions(who.account_id)
+    connections, sessions = await asyncio.gather(
+        box.connections.list(who.account_id), box.connections.active_sessions(who.account_id)
+    )
     return ConnectionList([view(connection, sessions.get(connection.id)) for connection in connections])
 
 

@@ -91,17 +91,24 @@ class Gate:
             await run(send)
             return
         check_media_type(scope)
+        body = await self._read(scope, receive)
         raw = header_bytes(scope, idempotency.HEADER)
         if raw is None or opt.get("once") is False:
             await run(send)
             return
         key = idempotency.check_key(raw)
-        try:
-            body = await Request[Any, Any, Any](scope, receive).body()
-        except RequestEntityTooLarge:
-            raise too_large() from None
         request_hash = idempotency.hash_request(visit.method, scope["path"], scope["query_string"], body)
         await self._answers.once(visit.principal.account_id, key, request_hash, run, send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        """The body, which Litestar keeps for the handler. Raises Problem when it is too large or comes too slowly."""
+        try:
+            async with asyncio.timeout(self._box.settings.request_timeout_s):
+                return await Request[Any, Any, Any](scope, receive).body()
+        except RequestEntityTooLarge:
+            raise too_large() from None
+        except TimeoutError:
+            raise request_timeout() from None
 
     async def _in_time(
         self, visit: Visit, scope: Scope, receive: Receive, send: Send, opt: dict[str, Any]

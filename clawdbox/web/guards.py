@@ -66,12 +66,12 @@ class Door:
         return visit
 
     async def _request(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
-        more = [*SECURITY_HEADERS, HSTS] if visit.scheme == "https" else SECURITY_HEADERS
-
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
-                headers = [*message["headers"], *more]
+                headers = [*message["headers"], *SECURITY_HEADERS]
+                if visit.scheme == "https":
+                    headers.append(HSTS)
                 if not any(name.lower() == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
                 message["headers"] = headers
@@ -123,6 +123,10 @@ class Door:
         if match is None:
             return Problem("bad_request", "The Host header cannot be read.")
         visit.host = text
+        if self._public and self._public[0] == "https" and _origin(f"https://{text}") == self._public:
+            visit.scheme = (
+                "https"  # a tunnel in front ends TLS; whoever lies about it is only stricter with themselves
+            )
         name = match[1].strip("[]").rstrip(".")
         if name in self._hosts or _is_address(name):
             return None

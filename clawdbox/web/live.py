@@ -1,6 +1,7 @@
 """WebSockets: a line to a client, what ends it, and the feeds that follow the store."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -25,6 +26,7 @@ log = logs.get("web")
 Socket = WebSocket[Any, Any, Any]
 MAX_TEXT = 64 * 1024
 MAX_BINARY = 256 * 1024
+MAX_SOCKETS = 64  # of one login at the same time
 _PAGE = 200
 _GONE = 0  # no close code: nobody is there to read one
 
@@ -70,22 +72,20 @@ class Line:
             message: Any = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 raise Hangup(_GONE, "client_gone")
-            self._heard_at = asyncio.get_running_loop().time()
+            self._heard_at = math.inf  # alive, however long a server takes to swallow what was typed
             text = message.get("text")
-            if text is None:
-                await hear(message["bytes"])
-                continue
-            heard = _decode(text)
-            if heard.type == "ping":
-                await self.say("pong")
-            elif heard.type != "pong":
+            heard = message["bytes"] if text is None else _decode(text)
+            if isinstance(heard, bytes) or heard.type not in ("ping", "pong"):
                 await hear(heard)
+            elif heard.type == "ping":
+                await self.say("pong")
+            self._heard_at = asyncio.get_running_loop().time()
 
     async def keep_alive(self) -> None:
         """Ask now and then, and give up on who is silent."""
         loop = asyncio.get_running_loop()
         while True:
-            silent = loop.time() - self._heard_at
+            silent = max(0.0, loop.time() - self._heard_at)
             if silent >= self._pace.dead_after:
                 raise Hangup(sockets.TOO_SLOW, "silent")
             await asyncio.sleep(min(self._pace.ping_every, self._pace.dead_after - silent))
@@ -140,11 +140,18 @@ def _decode(text: str) -> Heard:
 async def serve(socket: Socket, talk: Talk, hear: Hear) -> None:
     """Accept, then talk and listen until one side has had enough, the login ends, or the box stops."""
     box, principal = at(socket)
-    visit = visit_of(socket.scope)
+    visit, crowd = visit_of(socket.scope), socket.app.state["crowd"]
     await socket.accept()
     visit.status = 101
     line = Line(socket)
-    hangup = await _converse(line, box, principal, talk, hear)
+    crowd[principal.login.id] += 1
+    try:
+        if crowd[principal.login.id] > MAX_SOCKETS:
+            hangup = Hangup(sockets.RATE_LIMITED, "too_many_sockets")
+        else:
+            hangup = await _converse(line, box, principal, talk, hear)
+    finally:
+        crowd[principal.login.id] -= 1
     visit.code = hangup.reason
     await line.close(hangup)
 

@@ -1,6 +1,7 @@
 """uvicorn within the process: its own sockets, no signals, and an end in bounded time."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,12 @@ from clawdbox.web.site import create_app
 GRACE_S = 5
 _BACKLOG = 1024
 _MAX_CONNECTIONS = 2000
+
+
+def _max_connections() -> int:
+    """Half of the files that this process may have open, since SSH and the database need some, too."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(_MAX_CONNECTIONS, max(16, soft // 2))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -130,7 +137,7 @@ def _config(app: Litestar) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # `peer.py` reads them, from trusted proxies alone
-        limit_concurrency=_MAX_CONNECTIONS,
+        limit_concurrency=_max_connections(),
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_S,
     )

@@ -18,6 +18,7 @@ from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, at, public_origin, visit_of
 
 MAX_OUTPUT = 8 * 1_048_576
+STATES = ["pending", "active", "closed", "error"]
 
 
 class SessionConnection(msgspec.Struct, frozen=True):
@@ -120,7 +121,9 @@ async def start_session(request: Req, data: JSONBody[NewSession]) -> OneSession:
 @get("/sessions", summary="Sessions", responses=usual(422))
 async def list_sessions(
     request: Req,
-    status: Annotated[LeaseStatus | None, QueryParameter(description="Only those in this state.")] = None,
+    status: Annotated[
+        str | None, QueryParameter(description="Only those in this state.", enum=STATES, max_length=16)
+    ] = None,
     connection_id: Annotated[
         str | None, QueryParameter(description="Only those of this connection.", max_length=64)
     ] = None,
@@ -130,7 +133,11 @@ async def list_sessions(
     """The newest first; `total` counts all that match."""
     box, who = at(request)
     leases, total = await box.leases.list(
-        who.account_id, status=status, connection_id=connection_id, limit=limit, offset=offset
+        who.account_id,
+        status=_status(status),
+        connection_id=connection_id or None,
+        limit=limit,
+        offset=offset,
     )
     return SessionList(await Views(request).of(leases), total, limit, offset)
 
@@ -212,6 +219,14 @@ def whole_characters(data: bytes) -> bytes:
             wanted = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
             return data[:-back] if wanted > back else data
     return data
+
+
+def _status(text: str | None) -> LeaseStatus | None:
+    if not text:
+        return None
+    if text not in STATES:
+        raise Invalid("status", f"Choose one of {', '.join(STATES)}.")
+    return LeaseStatus(text)
 
 
 async def _one(request: Req, lease: Lease) -> OneSession:

@@ -1,5 +1,6 @@
 """The web application: every route, behind the gate, behind the door."""
 
+from collections import Counter
 from pathlib import Path
 
 from litestar import Litestar, Router
@@ -104,7 +105,9 @@ def create_app(box: Box, *, static: Path = FOLDER, pace: live.Pace | None = None
         middleware=[DefineMiddleware(Gate, box=box, limits=limits, answers=answers)],
         openapi_config=description.config(),
         request_max_body_size=box.settings.max_body_bytes,
-        state=State({"box": box, "limits": limits, "pace": pace or live.Pace()}, deep_copy=False),
+        state=State(
+            {"box": box, "limits": limits, "pace": pace or live.Pace(), "crowd": Counter()}, deep_copy=False
+        ),
     )
     app.asgi_handler = Door(Pages(app.asgi_handler, static), box)
     return app

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 
 import pytest
 
 from clawdbox.events.model import SYSTEM
 from clawdbox.store import Tx
-from clawdbox.web.live import Pace
+from clawdbox.web.live import MAX_SOCKETS, Pace
 from tests.waiting import eventually
 from tests.web.served import Client, Make, Served, code_of, hear, new_connection
 
@@ -140,6 +141,20 @@ class TestPulse:
             await hear(socket)
             await socket.send('{"type":"ping"}')
             assert await hear(socket) == {"type": "pong"}
+
+
+async def test_one_login_holds_so_many_sockets_and_no_more(served: Served, phone: Client) -> None:
+    other = await served.script()
+    async with AsyncExitStack() as stack:
+        held = [await stack.enter_async_context(phone.socket(LIVE)) for _ in range(MAX_SOCKETS)]
+        for socket in held:
+            await hear(socket)
+        async with phone.socket(LIVE) as socket:
+            assert await code_of(socket) == 4429
+        async with other.socket(LIVE) as socket:
+            await hear(socket)
+    async with phone.socket(LIVE) as socket:
+        await hear(socket)
 
 
 class TestBadInput:

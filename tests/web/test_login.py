@@ -70,6 +70,19 @@ async def test_over_https_the_cookie_is_bound_to_the_host_and_secure(make: Make)
     assert (await stranger.get("/auth/me", headers={**https, **right})).status_code == 200
 
 
+async def test_a_public_https_address_is_https_although_a_tunnel_speaks_http_to_the_box(make: Make) -> None:
+    served = await make(public_url="https://box.example.org")
+    code = await served.box.accounts.make_pairing_code(SYSTEM, served.box.owner.id)
+    stranger = await served.stranger()
+    through = {"host": "box.example.org", "origin": "https://box.example.org"}
+
+    answer = await stranger.post("/auth/pair", {"code": code.code}, headers=through)
+
+    assert answer.headers["set-cookie"].startswith("__Host-clawdbox_login=")
+    assert "strict-transport-security" in answer.headers
+    assert "strict-transport-security" not in (await stranger.ask("GET", "/health")).headers
+
+
 async def test_me_tells_who_is_signed_in_and_about_the_box(phone: Client) -> None:
     me = (await phone.get("/auth/me")).json()
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from clawdbox.errors import Problem
+from tests.waiting import eventually
 from tests.web.routes import http_routes
 from tests.web.served import API, Client, Make, Served, new_connection
 
@@ -161,6 +162,27 @@ class TestSurprises:
         answer = await phone.get("/keys")
         assert is_problem(answer, 504, "request_timeout")
         assert cancelled.is_set()
+
+    async def test_a_body_that_comes_too_slowly_is_not_waited_for(self, make: Make) -> None:
+        """A command's own time-out may be long; that of its request's body is not."""
+        served = await make(request_timeout_s=0.2)
+        script = await served.script()
+        stuck = asyncio.Event()
+
+        async def slow() -> Any:
+            yield b'{"command":'
+            await stuck.wait()
+
+        path = f"{API}/sessions/019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d/exec"
+        asking = asyncio.create_task(
+            script.ask("POST", path, content=slow(), headers={"content-type": "application/json"})
+        )
+        rows = await eventually(lambda: served.audit(action="session.exec", result="failed"))
+        assert rows[0]["detail"]["code"] == "request_timeout"
+        stuck.set()
+        await asyncio.wait({asking})
+        if not asking.exception():
+            assert is_problem(asking.result(), 504, "request_timeout")
 
     async def test_a_problem_with_more_to_tell_tells_it_but_not_over_its_own_members(
         self, served: Served, phone: Client, monkeypatch: pytest.MonkeyPatch

@@ -53,6 +53,7 @@ class TestLife:
         everything = (await phone.get("/sessions")).json()
         page = (await phone.get("/sessions?limit=2&offset=1")).json()
         active = (await phone.get("/sessions?status=active")).json()
+        assert (await phone.get("/sessions?status=&connection_id=")).json() == everything
         elsewhere = (await phone.get("/sessions?connection_id=019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d")).json()
 
         assert (everything["total"], everything["limit"], everything["offset"]) == (3, 20, 0)
