@@ -29,12 +29,12 @@ export async function arrive(): Promise<void> {
 }
 
 /** The login is gone: signed out, revoked, expired or never there. */
-export function leave(): void {
+export function leave(comeBackTo = location.pathname): void {
   stopEvents()
   useLogin('')
   box.me = null
   if (here().name === 'pair') return
-  wanted = location.pathname
+  wanted = comeBackTo
   go('/pair', true)
 }
 
@@ -42,4 +42,4 @@ export function recoveryWordsShown(): void {
   if (box.me) box.me.box.recovery_words_pending = false
 }
 
-onLoginEnded(leave)
+onLoginEnded(() => leave())
