@@ -2,19 +2,21 @@
 
 import asyncio
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litestar import websocket
 
 from clawdbox.errors import Invalid, Problem
 from clawdbox.ids import new_token
 from clawdbox.ssh.model import Terminal
-from clawdbox.ssh.service.terminals import LiveTerminal
 from clawdbox.web import sockets
 from clawdbox.web.fields import MAX_SEQ, PathId
 from clawdbox.web.live import Heard, Line, Socket, after_of, query_of, refuse, serve
 from clawdbox.web.sockets import Hangup
 from clawdbox.web.visit import at
+
+if TYPE_CHECKING:
+    from clawdbox.ssh.service.terminals import LiveTerminal
 
 CREDIT = 1_048_576
 _FRAME = 65_536
@@ -42,7 +44,7 @@ async def attach(socket: Socket, session_id: PathId, terminal_id: PathId) -> Non
 class Screen:
     """One client's view of a living terminal. `_offset` is what was sent to it, `_received` what it says it has."""
 
-    def __init__(self, live: LiveTerminal, client: str, after: int | None, *, may_type: bool) -> None:
+    def __init__(self, live: "LiveTerminal", client: str, after: int | None, *, may_type: bool) -> None:
         self._live = live
         self._client = client
         self._may_type = may_type

@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 from litestar import Request, Response
@@ -253,16 +253,23 @@ WHEN = {
 }
 
 
-def answers(*statuses: int, **more: str) -> dict[int, ResponseSpec]:
+class Answers(dict[int, ResponseSpec]):
+    """Litestar copies each handler deeply when it is registered. These never change, so a copy of them is themselves."""
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+
+def answers(*statuses: int, **more: str) -> Answers:
     """For OpenAPI: which problems an operation answers with. `s409="…"` says what a status means here."""
     told = {int(name[1:]): text for name, text in more.items()}
     chosen = {**{status: WHEN[status] for status in statuses}, **told}
-    return {
-        status: ResponseSpec(ProblemBody, generate_examples=False, description=text, media_type=MEDIA_TYPE)
+    return Answers(
+        (status, ResponseSpec(ProblemBody, generate_examples=False, description=text, media_type=MEDIA_TYPE))
         for status, text in sorted(chosen.items())
-    }
+    )
 
 
-def usual(*statuses: int, **more: str) -> dict[int, ResponseSpec]:
+def usual(*statuses: int, **more: str) -> Answers:
     """The same, with what every operation behind a login may answer."""
     return answers(400, 401, 403, 429, *statuses, **more)
