@@ -75,6 +75,7 @@ format: tools ## format the Python sources and mend what lint can mend
 
 .PHONY: binary
 binary: setup-dev ## freeze the box into one file, dist/clawdbox
+	@sh packaging/test-deps.sh freeze
 	$(BIN)/pyinstaller --log-level WARN --noconfirm --distpath dist --workpath .cache/pyinstaller packaging/clawdbox.spec
 	@ls -lh dist/clawdbox
 

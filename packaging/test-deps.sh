@@ -1,8 +1,10 @@
 #!/bin/sh
-# The programs that the tests use for real: an OpenSSH server, a Chromium, git for what the tree holds,
-# and binutils for freezing the box.
-# Root on Debian and Ubuntu gets them installed; anyone else is told what to install.
+# test-deps.sh [freeze]: what the tests use for real, an OpenSSH server, a Chromium, git for what the tree holds,
+# and what freezing the box takes. With `freeze` only that.
+# Root on Debian and Ubuntu gets it installed; anyone else is told what to install.
 set -eu
+cd "$(dirname "$0")/.."
+what=${1:-all}
 
 has_sshd() { [ -x /usr/sbin/sshd ] || command -v sshd >/dev/null 2>&1; }
 
@@ -14,10 +16,38 @@ has_browser() {
   return 1
 }
 
+# PyInstaller packs Python's shared library, which Debian keeps in a package of its own.
+lacking_libpython() {
+  .venv/bin/python - <<'PYTHON'
+import ctypes, sys, sysconfig
+
+name, folder = sysconfig.get_config_var("INSTSONAME"), sysconfig.get_config_var("LIBDIR")
+for library in (name, f"{folder}/{name}"):
+    try:
+        ctypes.CDLL(library)
+        break
+    except OSError:
+        continue
+else:
+    print(" libpython%d.%d" % sys.version_info[:2], end="")
+PYTHON
+}
+
+# The Node in Playwright's package, which drives the browser, is linked to it.
+lacking_libatomic() {
+  for node in .venv/lib/python3*/site-packages/playwright/driver/node; do
+    [ ! -x "$node" ] || "$node" --version >/dev/null 2>&1 || printf ' libatomic1'
+  done
+}
+
 missing() {
-  has_sshd || printf ' openssh-server'
-  has_browser || printf ' chromium'
-  command -v git >/dev/null 2>&1 || printf ' git'
+  if [ "$what" = all ]; then
+    has_sshd || printf ' openssh-server'
+    has_browser || printf ' chromium'
+    command -v git >/dev/null 2>&1 || printf ' git'
+    lacking_libatomic
+  fi
+  lacking_libpython
   { command -v strip && command -v objdump; } >/dev/null 2>&1 || printf ' binutils'
 }
 
@@ -41,7 +71,7 @@ fi
 
 cat >&2 <<MESSAGE
 
-The tests need what this machine lacks:$packages
+This machine lacks what this needs:$packages
   Debian, Ubuntu:  sudo apt-get install$packages
   On Ubuntu chromium is a snap: sudo snap install chromium, or install Google's .deb of Chrome.
 A browser elsewhere is named by CLAWDBOX_TEST_BROWSER=/path/to/chrome.

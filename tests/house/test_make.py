@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ TARGETS = re.findall(r"^([a-z][a-z0-9-]*):(?!=)", MAKEFILE, re.MULTILINE)
 
 def sh(script: str, *, path: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {"PATH": str(path) if path else os.environ["PATH"], "HOME": "/nonexistent", **environment}
-    command = ["/bin/sh", str(ROOT / "packaging" / script), "dev"]
+    command = ["/bin/sh", str(ROOT / "packaging" / script)]
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -32,7 +33,7 @@ def machine(folder: Path) -> None:
     program(folder, "id", "echo 1000")
     for name in ("sshd", "git", "strip", "objdump"):
         program(folder, name, "exit 0")
-    for tool in ("grep", "cat"):
+    for tool in ("grep", "cat", "dirname"):
         (folder / tool).symlink_to(shutil.which(tool) or tool)
 
 
@@ -85,3 +86,31 @@ def test_a_browser_that_only_asks_for_a_snap_is_none(tmp_path: Path) -> None:
     program(tmp_path, "chromium-browser", "echo Chromium 150")
     answer = sh("test-deps.sh", path=tmp_path)
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_tests_of_one_group_share_a_process(tmp_path: Path) -> None:
+    """They share a box, too; pytest-xdist has stopped grouping without a word before."""
+    (tmp_path / "test_group.py").write_text(
+        "import os, pytest\n"
+        "@pytest.mark.xdist_group('one')\n"
+        "@pytest.mark.parametrize('number', range(8))\n"
+        "def test_process(number):\n"
+        f"    open(r'{tmp_path}/processes', 'a').write(f'{{os.getpid()}}\\n')\n"
+    )
+    options = [
+        "-n",
+        "2",
+        "--dist",
+        "loadgroup",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(tmp_path),
+        "-p",
+        "no:cacheprovider",
+    ]
+    command = [sys.executable, "-m", "pytest", "-q", *options, str(tmp_path)]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    processes = (tmp_path / "processes").read_text().split()
+    assert len(processes) == 8
+    assert len(set(processes)) == 1

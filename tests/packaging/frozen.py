@@ -1,5 +1,6 @@
 """The one-file box, frozen once for the sources as they are."""
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -23,12 +24,21 @@ def inputs() -> str:
 def frozen() -> Path:
     """The binary of these sources; made anew, with the real spec, when any of them changed."""
     binary = CACHE / inputs() / "clawdbox"
-    if not binary.is_file():
-        shutil.rmtree(CACHE, ignore_errors=True)
-        making = CACHE / "making"
-        options = ["--log-level=WARN", "--noconfirm", f"--distpath={making}", f"--workpath={CACHE / 'work'}"]
-        command = [sys.executable, "-m", "PyInstaller", *options, str(ROOT / "packaging" / "clawdbox.spec")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
-        assert done.returncode == 0, done.stdout + done.stderr
-        making.rename(binary.parent)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs may want it at once
+        if not binary.is_file():
+            freeze(binary)
     return binary
+
+
+def freeze(binary: Path) -> None:
+    for old in CACHE.iterdir():
+        if old.is_dir():
+            shutil.rmtree(old)
+    making = CACHE / "making"
+    options = ["--log-level=WARN", "--noconfirm", f"--distpath={making}", f"--workpath={CACHE / 'work'}"]
+    command = [sys.executable, "-m", "PyInstaller", *options, str(ROOT / "packaging" / "clawdbox.spec")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    making.rename(binary.parent)
