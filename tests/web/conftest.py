@@ -1,14 +1,22 @@
 """What the tests of the web share: a box on a free port, and a real OpenSSH server for it to enter."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tests.ssh.sshd import sshd
 from tests.web.served import Client, Make, Served, maker
 
 __all__ = ["sshd"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that a box runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from contextlib import AsyncExitStack
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from clawdbox.events.model import SYSTEM
 from clawdbox.store import Tx
 from clawdbox.web.live import MAX_SOCKETS, Pace
+from clawdbox.web.protocols import Ws
 from tests.waiting import eventually
 from tests.web.served import Client, Make, Served, code_of, hear, new_connection
 
@@ -135,6 +137,34 @@ class TestPulse:
                 if '"ping"' in str(await socket.recv()):
                     pings += 1
                     await socket.send('{"type":"pong"}')
+
+    async def test_a_peer_that_takes_nothing_is_dropped_with_all_that_waits_for_it(self, make: Make) -> None:
+        """Without reading it would hold the buffers of a polite close for ever."""
+        served = await make(pace=QUICK)
+        script, owner = await served.script(), served.box.owner.id
+
+        def flood(tx: Tx) -> None:
+            for _ in range(6000):
+                served.box.ledger.event(tx, owner, "test.flood", "test", None, {"text": "x" * 2000})
+
+        await served.box.store.write(flood)
+        deaf = socket.socket()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", served.web.port))
+        head = [
+            f"GET {LIVE}?after=0 HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            f"Authorization: {script.headers['authorization']}", "", "",
+        ]  # fmt: skip
+        deaf.sendall("\r\n".join(head).encode())
+        connections = served.web._server.server_state.connections
+        await eventually(
+            lambda: [one for one in connections if isinstance(one, Ws)], what="the socket is open"
+        )
+        await eventually(
+            lambda: not [one for one in connections if isinstance(one, Ws)], what="it was dropped"
+        )
+        deaf.close()
 
     async def test_a_ping_is_answered(self, phone: Client) -> None:
         async with phone.socket(LIVE) as socket:
