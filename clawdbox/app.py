@@ -25,6 +25,7 @@ from clawdbox.ssh.service.execs import Execs
 from clawdbox.ssh.service.janitor import Janitor
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.terminals import Terminals
+from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.ssh.wire.demo import DemoServer
 from clawdbox.store import Store, Tx
@@ -104,10 +105,9 @@ class Box:
         self.accounts = Accounts(store, self.ledger, settings, self._make_key)
         self.recovery = Recovery(store, self.ledger, self.keyring, words)
         dialler = Dialler(settings, self.addresses, self.keys)
-        self.connections = Connections(store, self.ledger, settings, self.addresses, dialler)
-        self.leases = Leases(
-            store, self.ledger, settings, self.accounts, self.connections, dialler, self.metrics
-        )
+        trail = Trail(self.ledger)
+        self.connections = Connections(store, self.ledger, settings, self.addresses, dialler, trail)
+        self.leases = Leases(store, self.ledger, settings, self.accounts, trail, dialler, self.metrics)
         self.execs = Execs(store, self.ledger, self.leases)
         self.terminals = Terminals(store, self.ledger, settings, self.leases)
         self.conversations = Conversations(store, self.ledger, self.hub, settings, self.execs)

@@ -158,7 +158,7 @@ async def overtake(world: World, tested: Connection, seen: HostKey) -> Conflict:
     """What a slow test of `tested` that saw `seen` without accepting anything still writes."""
 
     async def write() -> None:
-        raise await world.box.connections._show_key(world.me, tested, seen)
+        raise await world.box.connections._tests._show_key(world.me, tested, seen)
 
     problem = await problem_of(write())
     assert isinstance(problem, Conflict)
@@ -191,7 +191,7 @@ async def test_a_test_without_acceptance_never_puts_an_older_pin_back(world: Wor
     new = (await world.test(accept=True, fingerprint=world.server.fingerprint())).connection
     assert old.host_key_fingerprint is not None
     key = HostKey(old.host_key_fingerprint, "ssh-ed25519")
-    problem = await problem_of(world.box.connections._record(world.me, old, key, False, None, None))
+    problem = await problem_of(world.box.connections._tests._record(world.me, old, key, False, None, None))
     assert problem.code == "connection_changed"
     assert (await world.now()).host_key_fingerprint == new.host_key_fingerprint
 
@@ -204,7 +204,7 @@ async def test_two_tests_at_once_both_answer(world: World) -> None:
 
 async def test_a_caller_who_leaves_does_not_undo_the_outcome(world: World) -> None:
     task = asyncio.ensure_future(world.test(accept=True, fingerprint=world.server.fingerprint()))
-    await eventually(lambda: world.box.connections._tests)
+    await eventually(lambda: world.box.connections._tests._running)
     task.cancel()
     await asyncio.wait([task])
 

@@ -2,12 +2,15 @@
 
 import asyncio
 
+from clawdbox.errors import Conflict
+from clawdbox.keys import sql as key_sql
 from clawdbox.keys.model import Keypair
 from clawdbox.keys.service import Keys
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Connection, HostKey
 from clawdbox.ssh.wire.dial import DialFailure, Pin, Target, dial
 from clawdbox.ssh.wire.link import Link
+from clawdbox.store import Reader
 
 
 class Addresses:
@@ -69,3 +72,13 @@ class Dialler:
 
 def offered_key(failure: DialFailure) -> HostKey | None:
     return HostKey(failure.offered.fingerprint, failure.offered.key_type) if failure.offered else None
+
+
+def living_keypair(r: Reader, account_id: str, keypair_id: str | None) -> Keypair:
+    """A keypair that may still log in; without an id the account's default one. Raises Conflict."""
+    keypair = key_sql.get(r, account_id, keypair_id) if keypair_id else key_sql.default_living(r, account_id)
+    if keypair is None:
+        raise Conflict("no_keypair", "There is no living key. Make one on the Keys page first.")
+    if not keypair.is_active:
+        raise Conflict("keypair_revoked", "This key is revoked. Choose another one.", field="keypair_id")
+    return keypair

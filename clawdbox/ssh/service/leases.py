@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from time import perf_counter
 from typing import Any, Protocol
 
 import structlog
@@ -19,9 +20,9 @@ from clawdbox.settings import Settings
 from clawdbox.ssh.model import CloseReason, Connection, HostKey, Lease, LeaseStatus, MasterView
 from clawdbox.ssh.rules import connections as connection_rules
 from clawdbox.ssh.rules import leases as rules
-from clawdbox.ssh.service.connections import Connections
 from clawdbox.ssh.service.dialling import Dialler, offered_key
 from clawdbox.ssh.service.masters import Master
+from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as sql
 from clawdbox.ssh.wire.dial import DialFailure
@@ -56,7 +57,7 @@ class Leases:
         ledger: Ledger,
         settings: Settings,
         accounts: Accounts,
-        connections: Connections,
+        trail: Trail,
         dialler: Dialler,
         meter: Meter,
     ) -> None:
@@ -64,7 +65,7 @@ class Leases:
         self._ledger = ledger
         self._settings = settings
         self._accounts = accounts
-        self._connections = connections
+        self._trail = trail
         self._dialler = dialler
         self._meter = meter
         self._masters: dict[str, Master] = {}
@@ -167,8 +168,10 @@ class Leases:
         self._meter.session_started()
         master = self._make_master(lease, connection, keypair)
         self._masters[lease.id] = master
+        begun = perf_counter()
         try:
             await master.connect()
+            self._meter.ssh_connected((perf_counter() - begun) * 1000)
             active = await self._store.write(lambda tx: self._activate(tx, actor, lease))
         except DialFailure as failure:
             self._masters.pop(lease.id, None)
@@ -179,9 +182,6 @@ class Leases:
             finally:
                 await self._release(lease.id)  # even when a full disk keeps the end from being written
             raise
-        assert master.link is not None or master.lost_at is not None
-        if master.link:
-            self._meter.ssh_connected(master.link.latency_ms)
         log.info("ssh.connect", **_ids(lease))
         return active
 
@@ -217,9 +217,7 @@ class Leases:
                     tx, actor, now, rules.Ending(CloseReason.ERROR, failure.message), action="session.start"
                 )
             if offered and failure.cause in connection_rules.HOST_KEY_CAUSES:
-                seen = self._connections.note_key(tx, actor, connection, offered, "session.start")
-                assert isinstance(seen, Problem)
-                return seen
+                return self._trail.note_key(tx, actor, connection, offered, "session.start")
             return problem
 
         return await self._store.write(change)
@@ -265,7 +263,7 @@ class Leases:
             if row and offered and failure.cause in connection_rules.HOST_KEY_CAUSES:
                 connection = connection_sql.get(tx, row["account_id"], row["connection_id"], deleted=True)
                 with suppress(Conflict):  # somebody accepted that key in this very moment: nothing to show
-                    self._connections.note_key(tx, SYSTEM, connection, offered, "session.redial")
+                    self._trail.note_key(tx, SYSTEM, connection, offered, "session.redial")
 
         await self._store.write(note)
         await self.end(SYSTEM, master.lease_id, rules.Ending(CloseReason.ERROR, failure.message))
