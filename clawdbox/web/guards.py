@@ -139,7 +139,7 @@ class Door:
         )
 
     def _origin_problem(self, visit: Visit, headers: Any) -> Problem | None:
-        """Who makes the browser ask: this site itself, or another one (attacks.md would call that cross-site)."""
+        """Who makes the browser ask: a page of this site, or another site's."""
         found = {name: value.decode("latin-1") for name, value in headers if name in _ORIGIN_HEADERS}
         origin, site = found.get(b"origin"), found.get(b"sec-fetch-site", "none")
         if site not in ("same-origin", "none"):
