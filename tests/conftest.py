@@ -50,3 +50,8 @@ def server(tmp_path: Path) -> Iterator[Sshd]:
 async def world(box: Box, clock: HandClock, server: Sshd) -> World:
     """A box that knows a server which lets its key in; nothing was tested yet."""
     return await World.meet(box, clock, server)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A short name for a long value: pytest hands a test's whole name to every process that the test starts."""
+    return f"{argname}-of-{len(val)}" if isinstance(val, str | bytes) and len(val) > 80 else None
