@@ -14,7 +14,7 @@ from clawdbox.events import Actor, Ledger
 from clawdbox.events.model import SYSTEM
 from clawdbox.ids import new_id, new_token, token_hash
 from clawdbox.settings import Settings
-from clawdbox.store import Store, Tx
+from clawdbox.store import Reader, Store, Tx
 
 MakeKey = Callable[[Tx, Actor, str], object]
 _MAX_TOKEN = 200
@@ -92,11 +92,7 @@ class Accounts:
         """The principal behind a bearer token or cookie. Raises Unauthorized."""
         if len(token) > _MAX_TOKEN:
             raise Unauthorized
-        hashed = token_hash(token)
-        login = await self._store.read(lambda r: sql.login_by_hash(r, hashed))
-        if login is None:
-            raise Unauthorized
-        account = await self._store.read(lambda r: sql.account(r, login.account_id))
+        login, account = await self._store.read(lambda r: _login_and_account(r, token_hash(token)))
         now = self._store.clock.now()
         rules.check_login(account, login, now)
         expires_at = rules.slide(login, self._login_ttl, now)
@@ -107,8 +103,12 @@ class Accounts:
     async def still_valid(self, principal: Principal) -> bool:
         """Whether the login of an open socket is still good."""
         try:
-            login = await self._store.read(lambda r: sql.login(r, principal.account_id, principal.login.id))
-            account = await self._store.read(lambda r: sql.account(r, principal.account_id))
+            login, account = await self._store.read(
+                lambda r: (
+                    sql.login(r, principal.account_id, principal.login.id),
+                    sql.account(r, principal.account_id),
+                )
+            )
             rules.check_login(account, login, self._store.clock.now())
         except Exception:  # noqa: BLE001 - whatever went wrong, the answer is no
             return False
@@ -232,3 +232,10 @@ class Accounts:
 
 def _plain(settings: AccountSettings) -> dict[str, int]:
     return {"idle_timeout_s": settings.idle_timeout_s, "max_leases": settings.max_leases}
+
+
+def _login_and_account(r: Reader, hashed: str) -> tuple[Login, Account]:
+    login = sql.login_by_hash(r, hashed)
+    if login is None:
+        raise Unauthorized
+    return login, sql.account(r, login.account_id)
