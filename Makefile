@@ -63,7 +63,7 @@ test-deps: ## see that sshd, Chromium and their like are here; root on Debian an
 check: tools ## formatting, lint, types and the floors of the house
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy $(wildcard clawdbox tests bench)
+	$(BIN)/mypy $(wildcard clawdbox tests bench tools)
 	cd packaging && ../$(BIN)/mypy --config-file ../pyproject.toml build_ui.py
 	$(BIN)/lint-imports
 	@$(BIN)/python packaging/build_ui.py check
@@ -94,8 +94,12 @@ lock: tools ## pin what pyproject.toml asks for, with hashes (ARGS=--upgrade: th
 schema: deps ## write the sum of the migrations into clawdbox/store/schema.sql
 	@$(BIN)/python -m clawdbox.store.schema >.schema.sql && mv .schema.sql clawdbox/store/schema.sql
 
+.PHONY: docs
+docs: deps ## write docs/database anew from the migrations and clawdbox/store/notes
+	@$(BIN)/python -m tools.database_docs
+
 .PHONY: clean
 clean: ## remove everything that was made
 	rm -rf .venv .cache dist build ui/node_modules clawdbox/web/static .mypy_cache .ruff_cache .pytest_cache \
 	  .import_linter_cache .hypothesis test-results
-	find clawdbox tests bench packaging -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find clawdbox tests bench packaging tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

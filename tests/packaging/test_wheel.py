@@ -41,7 +41,9 @@ def test_the_wheel_carries_code_ui_and_migrations_and_nothing_else(wheel: set[st
     assert sql
     assert sources | sql | {"clawdbox/web/static/index.html", "clawdbox/py.typed"} <= wheel
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"clawdbox"}
-    assert [name for name in wheel if name.endswith(".pyc") or "node_modules" in name] == []
+    assert [
+        name for name in wheel if name.endswith(".pyc") or "node_modules" in name or "/store/notes/" in name
+    ] == []
 
 
 def test_node_comes_from_pypi_only_where_none_is_new_enough(

@@ -1,0 +1,1 @@
+"""Programs for those who work on the box; none of them is part of it."""
