@@ -31,8 +31,9 @@ def find_browser() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def chromium() -> Iterator[Browser]:
+    """For one test: while Playwright lives, its event loop runs in this thread, and no async test could."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
