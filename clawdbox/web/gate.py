@@ -169,7 +169,10 @@ async def authenticate(box: Box, limits: Limits, visit: Visit, scope: Scope) -> 
     if token is None:
         raise Unauthorized
     try:
-        return await box.accounts.authenticate(token, visit.client)
+        principal = await box.accounts.authenticate(token, visit.client)
+        if visit.means is Means.COOKIE and principal.login.kind != "browser":
+            raise Unauthorized  # a script's token in a browser's clothes would pass for one
+        return principal
     except Unauthorized:
         check(limits.failed_login, address_key(visit.client), box.clock.monotonic())
         raise
@@ -209,6 +212,12 @@ def check_media_type(scope: Scope) -> None:
 
 def role_forbidden() -> Forbidden:
     return Forbidden("role_forbidden", "Your account may look, but not do this. Ask the owner of the box.")
+
+
+def check_browser(visit: Visit, message: str) -> None:
+    """For what must not outlive a token, or must be seen by a person. Raises Forbidden."""
+    if visit.means is not Means.COOKIE:
+        raise Forbidden("browser_only", message)
 
 
 def request_timeout() -> Problem:

@@ -7,6 +7,7 @@ from litestar import post
 
 from clawdbox import net
 from clawdbox.web.box import Box
+from clawdbox.web.gate import check_browser
 from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, Visit, at, public_origin, visit_of
 
@@ -30,8 +31,12 @@ class OnePairingCode(msgspec.Struct, frozen=True):
     responses=usual(),
 )
 async def make_pairing_code(request: Req) -> OnePairingCode:
-    """A link that signs another device in to the same account: single use, ten minutes."""
+    """A link that signs another device in to the same account: single use, ten minutes. From a browser only."""
     box, who = at(request)
+    check_browser(
+        visit_of(request.scope),
+        "A browser would stay signed in when the token has ended. Pair it from another browser, or on the box itself.",
+    )
     code = await box.accounts.make_pairing_code(who.actor, who.account_id)
     url = f"{_reachable_origin(box, visit_of(request.scope))}/pair#{code.code}"
     return OnePairingCode(PairingCodeView(code.code, url, code.expires_at))

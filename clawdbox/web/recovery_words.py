@@ -3,10 +3,9 @@
 import msgspec
 from litestar import post
 
-from clawdbox.errors import Forbidden
-from clawdbox.web.gate import role_forbidden
+from clawdbox.web.gate import check_browser, role_forbidden
 from clawdbox.web.problems import usual
-from clawdbox.web.visit import Means, Req, at, visit_of
+from clawdbox.web.visit import Req, at, visit_of
 
 
 class RecoveryWordsView(msgspec.Struct, frozen=True):
@@ -52,7 +51,6 @@ def _only_owner_in_browser(request: Req) -> None:
     _, who = at(request)
     if who.account.role != "owner":
         raise role_forbidden()
-    if visit_of(request.scope).means is not Means.COOKIE:
-        raise Forbidden(
-            "browser_only", "The recovery words are shown to a paired browser only, not to a token."
-        )
+    check_browser(
+        visit_of(request.scope), "The recovery words are shown to a paired browser only, not to a token."
+    )

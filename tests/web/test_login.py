@@ -198,7 +198,7 @@ async def test_a_signed_in_device_makes_a_link_for_another_one(served: Served, p
 
 async def test_links_carry_the_public_address_when_there_is_one(make: Make) -> None:
     served = await make(public_url="https://box.example.org/")
-    made = await (await served.script()).post("/pairing-codes")
+    made = await (await served.browser()).post("/pairing-codes")
     assert made.json()["pairing_code"]["url"].startswith("https://box.example.org/pair#")
 
 
