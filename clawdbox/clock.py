@@ -37,7 +37,7 @@ class Clock:
 
 def iso(moment: datetime) -> str:
     """Fixed-width UTC text, so that text order is time order: `2026-11-21T03:08:00.000000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse(text: str) -> datetime:

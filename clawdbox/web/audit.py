@@ -8,6 +8,7 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from clawdbox.clock import iso
+from clawdbox.errors import Invalid
 from clawdbox.events import AuditEntry
 from clawdbox.events.sql import audit_page
 from clawdbox.web.problems import usual
@@ -46,12 +47,20 @@ async def list_audit(
 ) -> AuditList:
     """The newest first. No two rows have the same `created_at`, so `before` leaves none out."""
     box, who = at(request)
-    moment = before.replace(tzinfo=before.tzinfo or UTC) if before else None
+    moment = _in_utc(before) if before else None
     found = await box.store.read(lambda r: audit_page(r, who.account_id, limit + 1, moment, action))
     entries = found[:limit]
     return AuditList(
         [view(entry) for entry in entries], iso(entries[-1].created_at) if len(found) > limit else None
     )
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Raises Invalid."""
+    try:
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:  # 9999-12-31T23:59-01:00 is in no year that there is
+        raise Invalid("before", "Give a moment such as 2026-11-21T03:08:00Z.") from None
 
 
 def view(entry: AuditEntry) -> AuditEntryView:

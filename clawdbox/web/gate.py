@@ -87,13 +87,13 @@ class Gate:
 
             await self._in_time(visit, scope, receive, noted, opt)
 
-        if visit.method in SAFE_METHODS or visit.principal is None:
+        if visit.method in SAFE_METHODS:
             await run(send)
             return
         check_media_type(scope)
         body = await self._read(scope, receive)
         raw = header_bytes(scope, idempotency.HEADER)
-        if raw is None or opt.get("once") is False:
+        if raw is None or visit.principal is None or opt.get("once") is False:
             await run(send)
             return
         key = idempotency.check_key(raw)
@@ -101,14 +101,18 @@ class Gate:
         await self._answers.once(visit.principal.account_id, key, request_hash, run, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        """The body, which Litestar keeps for the handler. Raises Problem when it is too large or comes too slowly."""
+        """The body, which Litestar keeps for the handler. Raises Problem when it is too large, too slow or no text."""
         try:
             async with asyncio.timeout(self._box.settings.request_timeout_s):
-                return await Request[Any, Any, Any](scope, receive).body()
+                body = await Request[Any, Any, Any](scope, receive).body()
+            body.decode()
         except RequestEntityTooLarge:
             raise too_large() from None
         except TimeoutError:
             raise request_timeout() from None
+        except UnicodeDecodeError:  # which Litestar would take for a fault of the box
+            raise Problem("malformed_json", "The body is no valid JSON: it is not in UTF-8.") from None
+        return body
 
     async def _in_time(
         self, visit: Visit, scope: Scope, receive: Receive, send: Send, opt: dict[str, Any]
@@ -169,13 +173,17 @@ async def authenticate(box: Box, limits: Limits, visit: Visit, scope: Scope) -> 
     if token is None:
         raise Unauthorized
     try:
-        principal = await box.accounts.authenticate(token, visit.client)
-        if visit.means is Means.COOKIE and principal.login.kind != "browser":
-            raise Unauthorized  # a script's token in a browser's clothes would pass for one
-        return principal
+        return await _principal(box, visit, token)
     except Unauthorized:
         check(limits.failed_login, address_key(visit.client), box.clock.monotonic())
         raise
+
+
+async def _principal(box: Box, visit: Visit, token: str) -> Principal:
+    principal = await box.accounts.authenticate(token, visit.client)
+    if visit.means is Means.COOKIE and principal.login.kind != "browser":
+        raise Unauthorized  # a script's token in a browser's clothes would pass for one
+    return principal
 
 
 def bearer(scope: Scope) -> str | None:

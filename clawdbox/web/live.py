@@ -133,7 +133,7 @@ def _decode(text: str) -> Heard:
         raise Hangup(sockets.TOO_BIG, "too_big")
     try:
         return msgspec.json.decode(text, type=Heard)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise Hangup(sockets.BAD_REQUEST, "malformed") from None
 
 
