@@ -1,7 +1,7 @@
 """`clawdbox db`: a look into the database, which cannot change it.
 
 Three locks, since one may have a flaw: the file is opened with `mode=ro`, the connection is `query_only`, and SQLite's
-authorizer allows nothing but reading.
+authorizer allows nothing but reading. What must not be read either stands in `sealed.py`.
 """
 
 import csv
@@ -171,6 +171,8 @@ def _chosen(database: Database, names: tuple[str, ...]) -> list[str]:
 
 
 def _select(database: Database, sql: str) -> Rows:
+    if sealed.reaches_behind(database.conn, sql):
+        raise _refused(PermissionError("access to a sealed table is prohibited"))
     cursor = database.execute(sql)
     if cursor.description is None:
         return

@@ -1,7 +1,8 @@
 """What `clawdbox db` never shows: columns that hold secrets, sealed or hashed.
 
-Each table with such columns gets a temporary view of its name in front of it, where they read `[sealed]`; whoever
-reaches behind the view is refused by SQLite's authorizer, which asks about every column a statement touches.
+Each table with such columns gets a temporary copy of its name in front of it, where they read `[sealed]`. Whoever
+reaches behind the copy is refused twice: by SQLite's authorizer, which asks about the columns that a statement names,
+and by a look at the compiled statement, since the authorizer is not asked about the columns of `USING` and `NATURAL`.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,10 @@ _HARMLESS_PRAGMAS = {
     "index_info",
     "index_xinfo",
 }
+_OPENS, _MAIN = (
+    {"OpenRead", "OpenWrite", "ReopenIdx"},
+    0,
+)  # sqlite.org/opcode.html: P2 is the page, P3 the schema
 _FUNCTIONS_REFUSED = {"load_extension", "fts3_tokenizer"}
 
 
@@ -34,15 +39,27 @@ def is_sealed(table: str, column: str) -> bool:
 
 
 def cover(db: "Connection") -> None:
-    """Put the views in front, then allow nothing but reading."""
+    """Put the copies in front, then allow nothing but reading."""
     db.execute("PRAGMA temp_store = MEMORY")
+    db.execute("BEGIN")  # one snapshot for all that is asked
     for table in _tables(db):
         columns = [str(row[1]) for row in db.execute(f"PRAGMA main.table_info({quoted(table)})")]
         if any(is_sealed(table, column) for column in columns):
             db.execute(_cover(table, columns))
     db.execute("PRAGMA query_only = ON")
-    db.execute("BEGIN")  # one snapshot for all that is asked
     db.set_authorizer(_authorize)
+
+
+def reaches_behind(db: "Connection", sql: str) -> bool:
+    """Whether a statement, as SQLite compiles it, would open a table behind its copy, or an index of one."""
+    if sql.lstrip().lower().startswith("explain"):
+        return False  # it opens nothing, and cannot be explained
+    behind = db.execute(
+        "SELECT rootpage FROM main.sqlite_schema WHERE tbl_name IN (SELECT name FROM temp.sqlite_schema)"
+    )
+    pages = {page for (page,) in behind.fetchall() if page}
+    steps = db.execute(f"EXPLAIN {sql}").fetchall()
+    return any(code in _OPENS and schema == _MAIN and page in pages for _, code, _, page, schema, *_ in steps)
 
 
 def quoted(name: str) -> str:
@@ -64,10 +81,9 @@ def _cover(table: str, columns: Sequence[str]) -> str:
     shown = ", ".join(
         f"'{SHOWN}' AS {quoted(column)}" if is_sealed(table, column) else quoted(column) for column in columns
     )
-    if table == "box_meta":  # mixed: copied, since a view would have to read what is sealed
-        plain = "CASE key WHEN 'keyring_check' THEN '[sealed]' ELSE value END AS value"
-        return f"CREATE TEMP TABLE box_meta AS SELECT key, {plain} FROM main.box_meta"  # noqa: S608 - no input in it
-    return f"CREATE TEMP VIEW {quoted(table)} AS SELECT {shown} FROM main.{quoted(table)}"  # noqa: S608 - names that the database itself gave
+    if table == "box_meta":  # mixed
+        shown = "key, CASE key WHEN 'keyring_check' THEN '[sealed]' ELSE value END AS value"
+    return f"CREATE TEMP TABLE {quoted(table)} AS SELECT {shown} FROM main.{quoted(table)}"  # noqa: S608 - names that the database itself gave
 
 
 def _authorize(
