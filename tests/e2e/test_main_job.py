@@ -63,7 +63,7 @@ def test_from_the_printed_link_to_a_command_and_a_terminal_that_wait_until_one_c
 
     phone.tap("Close session")
     phone.page.get_by_role("dialog").get_by_role("button", name=re.compile("Close")).last.tap()
-    expect(phone.page.get_by_test_id("session-over")).to_be_visible(timeout=WAIT_MS)
+    expect(phone.page.get_by_test_id("session-over").filter(visible=True).first).to_be_visible(timeout=WAIT_MS)
 
     phone.page.goto(f"{box.address}/audit")
     expect(phone.page.get_by_role("listitem").filter(has_text="Session close").first).to_be_visible(

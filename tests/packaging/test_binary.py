@@ -15,7 +15,8 @@ from clawdbox.cli import COMMANDS
 from tests.packaging.frozen import frozen
 from tests.waiting import eventually_sync
 
-pytestmark = pytest.mark.xdist_group("binary")  # frozen once, in one process
+# Frozen once, in one process; freezing takes its minutes while the other tests run beside it.
+pytestmark = [pytest.mark.xdist_group("binary"), pytest.mark.timeout(900)]
 MEGABYTE = 1024 * 1024
 
 

@@ -162,7 +162,7 @@ class TestPulse:
             lambda: [one for one in connections if isinstance(one, Ws)], what="the socket is open"
         )
         await eventually(
-            lambda: not [one for one in connections if isinstance(one, Ws)], what="it was dropped"
+            lambda: not [one for one in connections if isinstance(one, Ws)], timeout=40, what="it was dropped"
         )
         deaf.close()
 
