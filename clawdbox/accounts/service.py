@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from clawdbox import names
 from clawdbox.accounts import rules, sql
 from clawdbox.accounts.model import Account, AccountSettings, Granted, Login, PairingCode, Principal
 from clawdbox.clock import parse
-from clawdbox.errors import Invalid, Unauthorized
+from clawdbox.errors import Invalid, Unauthorized, Unavailable
 from clawdbox.events import Actor, Ledger
 from clawdbox.events.model import SYSTEM
 from clawdbox.ids import new_id, new_token, token_hash
@@ -97,7 +98,8 @@ class Accounts:
         rules.check_login(account, login, now)
         expires_at = rules.slide(login, self._login_ttl, now)
         if expires_at:
-            await self._store.write(lambda tx: sql.use_login(tx, login.id, account.id, expires_at))
+            with suppress(Unavailable):  # a full disk must not shut out who comes to look after it
+                await self._store.write(lambda tx: sql.use_login(tx, login.id, account.id, expires_at))
         return Principal(account, login, ip_address)
 
     async def still_valid(self, principal: Principal) -> bool:

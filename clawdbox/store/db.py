@@ -99,8 +99,11 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> "Store":
-        """The database must have been migrated (`store.migrate`)."""
-        return cls(path, clock)
+        """The database must have been migrated (`store.migrate`). Raises Unavailable `storage_full`."""
+        try:
+            return cls(path, clock)
+        except sqlite3.OperationalError as error:
+            raise storage_problem(error) from None
 
     def on_commit(self, listener: Callable[[set[str]], None]) -> None:
         """Call `listener` on the event loop with the woken keys after each commit that woke any."""
@@ -175,7 +178,7 @@ class Store:
         except Exception as error:  # noqa: BLE001 - whatever it was, every caller of the group is told
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-            return [(None, _storage_problem(error))] * len(group), set()
+            return [(None, storage_problem(error))] * len(group), set()
         return outcomes, wakes
 
     def _savepoint(self, fn: Callable[[Tx], Any], wakes: set[str]) -> tuple[Any, BaseException | None]:
@@ -190,7 +193,7 @@ class Store:
                 raise
             self._writer.execute("ROLLBACK TO one")
             self._writer.execute("RELEASE one")
-            return None, _storage_problem(error)
+            return None, storage_problem(error)
         self._writer.execute("RELEASE one")
         wakes |= tx.wakes
         return result, None
@@ -207,7 +210,8 @@ def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | N
         future.set_exception(error)
 
 
-def _storage_problem(error: Exception) -> Exception:
+def storage_problem(error: Exception) -> Exception:
+    """A full or failing disk as what a person is told; any other error as it is."""
     if (
         isinstance(error, sqlite3.OperationalError)
         and getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM

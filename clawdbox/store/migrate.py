@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clawdbox.clock import iso
 from clawdbox.errors import StartRefused
+from clawdbox.store.db import storage_problem
 from clawdbox.store.peek import peek_versions
 
 _VERSIONS = (
@@ -22,7 +23,7 @@ def available() -> list[tuple[str, str]]:
 
 
 def migrate(path: Path, now: datetime) -> list[str]:
-    """Bring the database up to date and return the versions applied. Raises StartRefused for a newer database."""
+    """Bring the database up to date and return the versions applied. Raises StartRefused for a newer one, Unavailable without room."""
     known = available()
     _refuse_newer(
         peek_versions(path) - {version for version, _ in known}
@@ -37,6 +38,8 @@ def migrate(path: Path, now: datetime) -> list[str]:
         for version, sql in missing:
             _apply(db, version, sql, now)
         return [version for version, _ in missing]
+    except sqlite3.OperationalError as error:
+        raise storage_problem(error) from None
     finally:
         db.close()
 
