@@ -12,7 +12,9 @@ from clawdbox import net
 from clawdbox.accounts import Account, Accounts
 from clawdbox.agents.service import Conversations
 from clawdbox.clock import Clock
+from clawdbox.errors import NotFound
 from clawdbox.events import Actor, Hub, Ledger
+from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AuditFile
 from clawdbox.ids import new_id
 from clawdbox.keys.service import Keys
@@ -164,7 +166,10 @@ class Box:
             await box.store.close()
 
     async def _start_demo(self) -> None:
-        keypair = await self.keys.default(self.owner.id)
+        try:
+            keypair = await self.keys.default(self.owner.id)
+        except NotFound:  # every key is revoked, which must not keep the box from starting
+            keypair, _ = await self.keys.create(SYSTEM, self.owner.id, None)
         self._demo = DemoServer()
         at = await self._demo.start(self.data_dir / "demo", keypair.public_key)
         await self.connections.save_demo(self.owner.id, DEMO_LABEL, at.host, at.port, at.username)

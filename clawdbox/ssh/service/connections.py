@@ -171,18 +171,17 @@ class Connections:
     # the demo server
 
     async def save_demo(self, account_id: str, label: str, host: str, port: int, username: str) -> None:
-        """Save the box's own demo server, or follow it to the port it got this time; its pin stays, its key does."""
+        """Save the box's own demo server, or follow it to the port it got this time; its pin stays, and its key is the one
+        that the demo lets in."""
         self._addresses.demo_port = port
 
         def change(tx: Tx) -> None:
+            keypair = living_keypair(tx, account_id, None)
             existing = sql.by_label(tx, account_id, label)
             if existing:
-                moved = msgspec.structs.replace(
-                    existing, host=host, port=port, username=username, updated_at=tx.now
-                )
-                sql.save(tx, moved)
+                where = {"host": host, "port": port, "username": username, "keypair_id": keypair.id}
+                sql.save(tx, msgspec.structs.replace(existing, **where, updated_at=tx.now))
                 return
-            keypair = living_keypair(tx, account_id, None)
             place = rules.Place(label, host, port, username)
             connection = _draft(new_id(tx.now), account_id, keypair.id, place, tx)
             sql.insert(tx, connection)
