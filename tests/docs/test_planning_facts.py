@@ -206,14 +206,27 @@ def test_the_pages_and_buttons_that_the_flow_names_exist() -> None:
     routes = (ROOT / "ui/src/logic/routes.ts").read_text()
     assert pages
     assert [page for page in pages if page.split("/")[1] and page.split("/")[1] not in routes] == []
-    buttons = {
-        "Save and go on", "Test", "Test again", "Approve this key", "Trust the new key…", "Replace the pinned key",
-        "Start session", "Open session", "Start a new session", "Try now", "Remove…", "Remove connection",
-        "Show the words", "Done, hide them for good", "New key", "Revoke…", "End sessions and revoke", "Select all",
-        "Copy", "Share", "QR code",
-    }  # fmt: skip
-    assert sorted(button for button in buttons if button not in text) == []
-    assert sorted(button for button in buttons if button not in app) == []
+    bold = {
+        name
+        for word in re.findall(r"\*\*([^*]+)\*\*", text)
+        for name in word.split(" → ")
+        if not word.endswith((".", ":"))
+    }
+    assert len(bold - NO_BUTTONS) > 25
+    assert sorted(name for name in bold - NO_BUTTONS if name not in app) == []
+
+
+# In bold, but words of the text, or what a later milestone brings.
+NO_BUTTONS = {
+    "Try again",
+    "Sign in with GitHub",
+    "With GitHub",
+    "conversation",
+    "draft",
+    "lease",
+    "master",
+    "once",
+}
 
 
 # what a document says, and the line of the source that makes it so
