@@ -253,6 +253,14 @@ def test_a_journey_is_drawn_as_a_sequence(journey: str) -> None:
     assert any(fence.text.startswith("sequenceDiagram") for fence in markdown.fences(text, "mermaid"))
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_no_message_of_a_sequence_is_cut_short(name: str) -> None:
+    """Mermaid takes `;` for the end of a statement and `#` for a comment."""
+    drawn = [fence.text for fence in markdown.fences(markdown.planning(name), "mermaid")]
+    lines = [line for text in drawn if text.startswith("sequenceDiagram") for line in text.splitlines()]
+    assert [line for line in lines if ";" in line or "#" in line] == []
+
+
 @pytest.mark.parametrize("phase, count", DELIVERABLES.items())
 def test_a_phase_has_all_its_deliverables(phase: str, count: int) -> None:
     found = markdown.sections(markdown.planning(PHASES), 2)
