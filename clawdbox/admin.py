@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from clawdbox import __version__, logs, net
+from clawdbox import __version__, logs, names, net
 from clawdbox.accounts import Account, Login
 from clawdbox.clock import iso
 from clawdbox.errors import Conflict, Invalid, Problem
@@ -123,10 +123,10 @@ async def list_accounts(box: "Box", _args: Args) -> Answer:
 
 
 async def create_account(box: "Box", args: NewAccount) -> Answer:
-    if args.name.strip() in [account.display_name for account in await box.accounts.everyone()]:
-        raise Conflict(
-            "name_taken", f"There is an account {args.name.strip()!r} already. Choose another name."
-        )
+    """Here a name stands for one account, so it is neither another's name, however written, nor another's id."""
+    name = names.label(args.name, "name")
+    if any(name in (account.id, account.display_name) for account in await box.accounts.everyone()):
+        raise Conflict("name_taken", f"There is an account {name!r} already. Choose another name.")
     return {"account": _shown_account(await box.accounts.create(SYSTEM, args.name, args.role))}
 
 
@@ -154,8 +154,14 @@ async def list_audit(box: "Box", args: AuditPage) -> Answer:
 
 async def verify_audit(box: "Box", _args: Args) -> Answer:
     # The file first: the table, read later, must hold all that the file had.
-    anchor = await asyncio.to_thread(event_wire.last_line, box.data_dir / AUDIT_FILE)
+    try:
+        anchor = await asyncio.to_thread(event_wire.last_line, box.data_dir / AUDIT_FILE)
+        torn = False
+    except msgspec.MsgspecError:
+        anchor, torn = None, True
     check = await box.store.read(lambda r: box.ledger.verify(r, anchor))
+    if torn and check.first_bad is None:
+        return {"rows": check.rows, "first_bad": check.rows, "reason": f"{AUDIT_FILE} ends in no audit row"}
     return {"rows": check.rows, "first_bad": check.first_bad, "reason": check.reason}
 
 
@@ -319,9 +325,10 @@ class AdminSocket:
     async def _answer(self, line: bytes) -> Answer:
         try:
             request = msgspec.json.decode(line, type=Request)
-            result = await perform(self._box, request.verb, request.args)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return _problem(Invalid("request", f"This is no request: {error}."))
+        try:
+            result = await perform(self._box, request.verb, request.args)
         except Problem as problem:
             return _problem(problem)
         except Exception:
