@@ -109,7 +109,7 @@ async def list_conversation_events(
 
 @post(
     "/conversations/{conversation_id:str}/turns",
-    opt={"action": "turn.start"},
+    opt={"action": "conversation.turn"},
     summary="Say something",
     responses=usual(404, 422, s409="`session_not_active`, or an answer is still coming (`turn_running`)."),
 )
@@ -124,7 +124,7 @@ async def start_turn(request: Req, conversation_id: PathId, data: JSONBody[NewTu
 @post(
     "/conversations/{conversation_id:str}/turns/{turn_id:str}/cancel",
     status_code=200,
-    opt={"action": "turn.cancel"},
+    opt={"action": "conversation.cancel"},
     summary="Stop an answer",
     responses=usual(404, 409),
 )

@@ -61,7 +61,9 @@ def test_after_a_kill_the_page_says_that_the_session_ended_and_offers_a_new_one(
             first.process.wait()
             phone.sees(re.compile("[Rr]econnecting|[Cc]onnecting|reach"))
             second = Served(tmp_path / "box", "--allow-loopback", "--port", port, env=environment()).wait()
-            expect(phone.page.get_by_test_id("session-over").filter(visible=True).first).to_be_visible(timeout=60_000)
+            expect(phone.page.get_by_test_id("session-over").filter(visible=True).first).to_be_visible(
+                timeout=60_000
+            )
             expect(phone.command()).to_have_attribute("data-state", "lost", timeout=WAIT_MS)
             phone.tap("Start a new session")
             phone.sees("Server connected")

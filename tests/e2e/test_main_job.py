@@ -63,7 +63,9 @@ def test_from_the_printed_link_to_a_command_and_a_terminal_that_wait_until_one_c
 
     phone.tap("Close session")
     phone.page.get_by_role("dialog").get_by_role("button", name=re.compile("Close")).last.tap()
-    expect(phone.page.get_by_test_id("session-over").filter(visible=True).first).to_be_visible(timeout=WAIT_MS)
+    expect(phone.page.get_by_test_id("session-over").filter(visible=True).first).to_be_visible(
+        timeout=WAIT_MS
+    )
 
     phone.page.goto(f"{box.address}/audit")
     expect(phone.page.get_by_role("listitem").filter(has_text="Session close").first).to_be_visible(
@@ -118,6 +120,33 @@ def test_a_changed_host_key_is_shown_old_against_new_and_needs_two_deliberate_ac
     phone.page.get_by_role("checkbox").tap()
     phone.tap("Replace the pinned key")
     phone.sees("It works")
+
+
+def test_a_connection_whose_key_was_revoked_is_given_another_one(
+    box: Served, phone: Phone, server: Sshd
+) -> None:
+    phone.pair(printed_link(box))
+    phone.add(server, "nas")
+    phone.page.goto(f"{box.address}/keys")
+    phone.tap("New key")
+    phone.page.get_by_role("dialog").get_by_label("Label").fill("second")
+    phone.tap("Make key")
+    expect(phone.page.get_by_test_id("keypair")).to_have_count(2, timeout=WAIT_MS)
+    phone.page.get_by_test_id("keypair").filter(has_text="default").get_by_role(
+        "button", name="Revoke…"
+    ).tap()
+    phone.tap("Revoke key")
+    expect(phone.page.locator("[data-testid=keypair][data-state=revoked]")).to_be_visible(timeout=WAIT_MS)
+    phone.page.goto(f"{box.address}/")
+    phone.page.get_by_text("nas", exact=True).first.tap()
+    phone.tap("Edit")
+    phone.page.get_by_role("dialog").get_by_label("Key").select_option(label="second")
+    phone.tap("Save")
+    for line in (box.data_dir / "audit.jsonl").read_text().splitlines():
+        assert "PRIVATE KEY" not in line
+    phone.page.get_by_role("button", name=re.compile("^Test")).first.tap()
+    expect(phone.page.get_by_test_id("test-failed")).to_be_visible(timeout=WAIT_MS)
+    phone.sees(re.compile("key"))
 
 
 def test_a_signed_in_phone_pairs_another_one(box: Served, phone: Phone, chromium: Browser) -> None:

@@ -39,13 +39,13 @@ export interface KeyRemoval {
   removed: boolean | null
   message: string | null
 }
-export type ConnectionInput = Pick<Connection, 'label' | 'host' | 'port' | 'username'>
+export type ConnectionInput = Pick<Connection, 'label' | 'host' | 'port' | 'username'> & { keypair_id?: string }
 type One = { connection: Connection }
 
 export const listConnections = async () => (await get<{ connections: Connection[] }>('/connections')).connections
 export const readConnection = async (id: string) => (await get<One>(`/connections/${id}`)).connection
 export const addConnection = async (input: ConnectionInput) => (await post<One>('/connections', input)).connection
-export const editConnection = async (id: string, input: Partial<ConnectionInput & { keypair_id: string }>) =>
+export const editConnection = async (id: string, input: Partial<ConnectionInput>) =>
   (await patch<One>(`/connections/${id}`, input)).connection
 export const testConnection = (id: string, fingerprint?: string) =>
   post<TestResult>(`/connections/${id}/test`, fingerprint ? { accept_host_key: true, fingerprint } : {})
