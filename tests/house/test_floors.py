@@ -56,7 +56,7 @@ def lint(folder: Path, modules: dict[str, str]) -> str:
         {"keys/wire.py": "import asyncssh"},
         {"events/sql.py": "import sqlite3"},
         {"web/db.py": "import sqlite_utils"},
-        {"cli/serve.py": "import aiosqlite"},
+        {"cli/serve.py": "import sqlite3"},
         {"keys/rules.py": "import asyncio"},
         {"ssh/rules/leases.py": "import clawdbox.store.db"},
         {"accounts/rules.py": "def f():\n    import secrets"},
