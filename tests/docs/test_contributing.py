@@ -69,6 +69,7 @@ def named_tests(part: str) -> list[str]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_migration(copy: Path) -> None:
     part = "A migration"
     migration, note = examples(part)
@@ -86,6 +87,7 @@ def test_a_migration(copy: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_an_endpoint(copy: Path) -> None:
     part = "An endpoint"
     source, test, section = examples(part)
@@ -108,6 +110,7 @@ def test_an_endpoint(copy: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_command(copy: Path) -> None:
     part = "A command"
     (source,) = examples(part)

@@ -187,6 +187,7 @@ def test_settings_that_are_shown_can_be_set(document: str, fence: Fence, tmp_pat
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 def test_every_command_of_every_block_runs(tmp_path: Path) -> None:
     """Beside a box that serves, in a data folder of its own; `serve` itself on any free port."""
     env = environment(XDG_DATA_HOME=str(tmp_path))
