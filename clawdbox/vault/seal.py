@@ -3,7 +3,7 @@
 import os
 from functools import lru_cache
 
-from clawdbox.errors import Problem
+from clawdbox.errors import Problem, Unavailable
 from clawdbox.vault.model import NONCE_BYTES
 from clawdbox.vault.rules import derive, sealed
 from clawdbox.vault.rules.derive import Label
@@ -38,14 +38,14 @@ class Sealer:
         return sealed.seal(kek.reveal(), self._active, os.urandom(NONCE_BYTES), place, plaintext)
 
     def open(self, table: str, row_id: str, column: str, account_id: str, value: str) -> bytearray:
-        """Raises Problem("sealed_value_broken"). The caller may overwrite the bytearray once it is done with it."""
+        """Raises Unavailable("sealed_value_broken"). The caller may overwrite the bytearray once it is done with it."""
         parts = sealed.parse(value)
         if parts is not None and parts.key_id in self._masters:
             place = Place(self._instance_id, table, row_id, column, account_id)
             plaintext = sealed.unseal(self._kek(parts.key_id, account_id).reveal(), parts, place)
             if plaintext is not None:
                 return plaintext
-        raise Problem(
+        raise Unavailable(
             "sealed_value_broken",
             f"A sealed value ({table}.{column}) does not open: it was changed, moved from another place, "
             "or sealed with a key that this keyring no longer holds. Restore it from a backup, or replace it.",

@@ -49,7 +49,7 @@ def test_after_a_kill_the_page_says_that_the_session_ended_and_offers_a_new_one(
 ) -> None:
     first = Served(tmp_path / "box", "--allow-loopback", "--show-pairing", env=environment()).wait()
     port = str(urlsplit(first.address).port)
-    second = None
+    boxes = [first]
     try:
         with Phone.held(chromium, first.address) as phone:
             phone.pair(printed_link(first))
@@ -60,7 +60,7 @@ def test_after_a_kill_the_page_says_that_the_session_ended_and_offers_a_new_one(
             first.process.kill()
             first.process.wait()
             phone.sees(re.compile("[Rr]econnecting|[Cc]onnecting|reach"))
-            second = Served(tmp_path / "box", "--allow-loopback", "--port", port, env=environment()).wait()
+            boxes.append(Served(tmp_path / "box", "--allow-loopback", "--port", port, env=environment()).wait())
             expect(phone.page.get_by_test_id("session-over").filter(visible=True).first).to_be_visible(
                 timeout=60_000
             )
@@ -68,9 +68,8 @@ def test_after_a_kill_the_page_says_that_the_session_ended_and_offers_a_new_one(
             phone.tap("Start a new session")
             phone.sees("Server connected")
     finally:
-        first.end()
-        if second:
-            second.end()
+        for one in boxes:
+            one.end()
 
 
 def test_signing_a_device_out_closes_its_page(box: Served, phone: Phone, chromium: Browser) -> None:

@@ -58,7 +58,7 @@ def count_open(r: Reader, account_id: str) -> int:
 
 
 def count_active(r: Reader) -> int:
-    return int(r.value("SELECT count(*) FROM session_leases WHERE status = 'active'"))
+    return int(r.value(f"SELECT count(*) FROM session_leases WHERE {_OPEN} AND status = 'active'"))
 
 
 def open_on_connection(r: Reader, connection_id: str) -> list[str]:
