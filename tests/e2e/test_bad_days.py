@@ -60,7 +60,9 @@ def test_after_a_kill_the_page_says_that_the_session_ended_and_offers_a_new_one(
             first.process.kill()
             first.process.wait()
             phone.sees(re.compile("[Rr]econnecting|[Cc]onnecting|reach"))
-            boxes.append(Served(tmp_path / "box", "--allow-loopback", "--port", port, env=environment()).wait())
+            boxes.append(
+                Served(tmp_path / "box", "--allow-loopback", "--port", port, env=environment()).wait()
+            )
             expect(phone.page.get_by_test_id("session-over").filter(visible=True).first).to_be_visible(
                 timeout=60_000
             )
