@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Request
 from litestar.enums import ScopeType
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.exceptions.http_exceptions import InternalServerException, RequestEntityTooLarge
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from clawdbox.accounts import Principal
@@ -110,6 +110,8 @@ class Gate:
             raise too_large() from None
         except TimeoutError:
             raise request_timeout() from None
+        except InternalServerException:  # Litestar's word for a client that went away in the middle
+            raise Problem("bad_request", "The connection ended before the body did.") from None
         except UnicodeDecodeError:  # which Litestar would take for a fault of the box
             raise Problem("malformed_json", "The body is no valid JSON: it is not in UTF-8.") from None
         return body

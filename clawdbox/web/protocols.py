@@ -16,6 +16,10 @@ HEAD_TIMEOUT_S = 30.0
 # After an answer that came before the end of the request: cutting the connection at once would take the answer along.
 MAX_UNREAD = 8 * 1_048_576
 UNREAD_TIMEOUT_S = 10.0
+# What stands around a body: chunk sizes, their extensions, trailers. A body of chunks of one byte has six for each.
+MAX_AROUND = 1_048_576
+AROUND_A_BYTE = 16
+MAX_UNTAKEN = 4 * 1_048_576
 _HEAD_TOO_LARGE = Problem("headers_too_large", "The head of the request is larger than this box takes.")
 
 
@@ -27,6 +31,8 @@ class Http(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._unread = 0
+        self._received = 0
+        self._body = 0
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -47,10 +53,20 @@ class Http(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
                 self._refuse()
+            return
+        self._received += len(data)
+        if self._received - self._body > MAX_AROUND + AROUND_A_BYTE * self._body:
+            self.transport.abort()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._await_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if (
+            self._in_head
+        ):  # else it is a trailer: uvicorn would collect them without end, and nobody reads them
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -58,6 +74,7 @@ class Http(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._body += len(body)
         if not self.parser.should_upgrade() and self.cycle.response_complete:
             self._skip(len(body))
         super().on_body(body)
@@ -69,7 +86,7 @@ class Http(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._received = self._body = 0
         self._set_deadline(HEAD_TIMEOUT_S)
 
     def _skip(self, size: int) -> None:
@@ -81,6 +98,9 @@ class Http(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         self._refused = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # an earlier request is still being answered: no answer may come before its own
+            return
         body = msgspec.json.encode(body_of(_HEAD_TOO_LARGE))
         head = (
             "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
@@ -97,7 +117,15 @@ class Http(HttpToolsProtocol):
 
 
 class Ws(WebSocketsSansIOProtocol):
-    """Hands the application a way to drop a connection whose peer takes nothing (`state["abort"]`)."""
+    """Hands the application a way to drop a connection whose peer takes nothing (`state["abort"]`).
+
+    Pongs answer by themselves, whether or not the peer takes them: one that only pings would fill the memory.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > MAX_UNTAKEN:
+            self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

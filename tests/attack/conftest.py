@@ -9,5 +9,8 @@ from tests.web.conftest import (
     sshd,
     stranger,
 )
+from tests.web.test_traces import (
+    log,
+)
 
-__all__ = ["make", "phone", "pytest_asyncio_loop_factories", "script", "served", "sshd", "stranger"]
+__all__ = ["log", "make", "phone", "pytest_asyncio_loop_factories", "script", "served", "sshd", "stranger"]
