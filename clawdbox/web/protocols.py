@@ -98,7 +98,8 @@ class Http(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         self._refused = True
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: Any = self.cycle  # None before the first request, whatever its type says
+        if cycle is not None and not cycle.response_complete:
             self.transport.abort()  # an earlier request is still being answered: no answer may come before its own
             return
         body = msgspec.json.encode(body_of(_HEAD_TOO_LARGE))
