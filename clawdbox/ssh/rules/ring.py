@@ -18,9 +18,8 @@ class Ring:
         if not data:
             return
         if self._chunks and len(self._chunks[-1]) + len(data) <= _BLOCK:
-            self._chunks[-1] += (
-                data  # keystrokes echo a byte at a time: as chunks of their own, reading would crawl
-            )
+            # keystrokes echo a byte at a time: chunks of one byte would cost more than they hold
+            self._chunks[-1] += data
         else:
             self._chunks.append(data)
         self.end += len(data)
@@ -28,15 +27,16 @@ class Ring:
             self.start += len(self._chunks.popleft())
 
     def read(self, offset: int, limit: int) -> bytes:
-        """Up to `limit` bytes from `offset` on, or from `start` when those before are no longer kept."""
-        position, parts, wanted = self.start, [], limit
-        offset = max(offset, self.start)
-        for chunk in self._chunks:
-            if position + len(chunk) > offset:
-                part = chunk[max(0, offset - position) :][:wanted]
-                parts.append(part)
-                wanted -= len(part)
-                if wanted <= 0:
-                    break
-            position += len(chunk)
-        return b"".join(parts)
+        """Up to `limit` bytes from `offset` on, or from `start` when those before are no longer kept.
+
+        Sought from the end, where nearly every reader is: it waits there for the next bytes.
+        """
+        begin = max(offset, self.start)
+        position, parts = self.end, []
+        for chunk in reversed(self._chunks):
+            if position <= begin:
+                break
+            position -= len(chunk)
+            if position < begin + limit:
+                parts.append(chunk[max(0, begin - position) : begin + limit - position])
+        return b"".join(reversed(parts))
