@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-import structlog
 
 from clawdbox.errors import Conflict
 from clawdbox.events import Actor, Ledger
@@ -18,10 +17,6 @@ from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.sql import connections as sql
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.store import Reader, Store, Tx
-
-log = structlog.get_logger("clawdbox.ssh")
-_ECHO = "clawdbox-test"
-_REMOVAL_TIMEOUT_S = 15.0
 
 
 class Connections:
