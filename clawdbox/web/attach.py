@@ -118,10 +118,12 @@ class Screen:
 
 
 async def _tell_end(line: Line, terminal: Terminal, after: int | None) -> None:
-    """A terminal whose bytes are gone: say so, and what became of it."""
+    """A terminal whose bytes are gone, as after a restart of the box: say so, and what became of it.
+
+    How much it wrote after `after` is not known, so the gap has no end.
+    """
     await _say_hello(line, terminal, 0)
-    if after is not None and after < terminal.end_offset:
-        await line.say("gap", **{"from": after, "to": terminal.end_offset})
+    await line.say("gap", **{"from": after or 0, "to": None})
     await _say_ended(line, terminal)
 
 

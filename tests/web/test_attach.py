@@ -199,6 +199,7 @@ async def test_a_terminal_whose_bytes_are_gone_still_says_what_became_of_it(
         await screen.greet()
         assert screen.hello["state"] == "ended"
         assert (await screen.until_told("ended"))["end_reason"] == "closed"
+        assert screen.told[0] == {"type": "gap", "from": 0, "to": None}, "what was lost is said, never silent"
         assert await code_of(socket) == 1000
 
 

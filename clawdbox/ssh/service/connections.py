@@ -18,6 +18,8 @@ from clawdbox.ssh.sql import connections as sql
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.store import Reader, Store, Tx
 
+_DEMO = "demo_connection"
+
 
 class Connections:
     """Every verb takes the account whose connections it may touch; another account's are NotFound."""
@@ -172,14 +174,17 @@ class Connections:
 
         def change(tx: Tx) -> None:
             keypair = living_keypair(tx, account_id, None)
-            existing = sql.by_label(tx, account_id, label)
+            known = tx.value("SELECT value FROM box_meta WHERE key = ?", (_DEMO,))
+            existing = sql.find(tx, account_id, known) if known else None
             if existing:
                 where = {"host": host, "port": port, "username": username, "keypair_id": keypair.id}
                 sql.save(tx, msgspec.structs.replace(existing, **where, updated_at=tx.now))
                 return
-            place = rules.Place(label, host, port, username)
+            free = label if sql.by_label(tx, account_id, label) is None else f"{label} of this box"
+            place = rules.Place(free, host, port, username)
             connection = _draft(new_id(tx.now), account_id, keypair.id, place, tx)
             sql.insert(tx, connection)
+            tx.run("INSERT OR REPLACE INTO box_meta VALUES (?, ?)", (_DEMO, connection.id))
             self._trail.tell(
                 tx, Actor(), connection, "connection.created", "connection.create", _where(connection)
             )

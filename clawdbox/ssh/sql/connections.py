@@ -20,14 +20,19 @@ def all_of(r: Reader, account_id: str) -> list[Connection]:
 
 def get(r: Reader, account_id: str, connection_id: str, *, deleted: bool = False) -> Connection:
     """Raises NotFound; a deleted connection is only found when asked for (an old lease still shows it)."""
+    found = find(r, account_id, connection_id, deleted=deleted)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def find(r: Reader, account_id: str, connection_id: str, *, deleted: bool = False) -> Connection | None:
     found = r.struct(
         Connection,
         f"SELECT {CONNECTION} FROM ssh_connections WHERE id = ? AND account_id = ?",
         (connection_id, account_id),
     )
-    if found is None or (found.deleted_at and not deleted):
-        raise NotFound
-    return found
+    return None if found and found.deleted_at and not deleted else found
 
 
 def by_label(r: Reader, account_id: str, label: str) -> Connection | None:

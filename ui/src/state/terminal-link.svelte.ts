@@ -61,7 +61,8 @@ export class TerminalLink {
 
   private said(m: Said): void {
     if (m.type === 'hello') this.hello(m as unknown as Hello & { cols: number; rows: number })
-    if (m.type === 'gap') this.gap(this.book.gap(Number(m.from), Number(m.to)))
+    if (m.type === 'gap' && m.to === null) this.screen.note('what this terminal wrote from here on is no longer kept')
+    else if (m.type === 'gap') this.gap(this.book.gap(Number(m.from), Number(m.to)))
     if (m.type === 'ack') this.book.ack(Number(m.seq))
     if (m.type === 'size') this.screen.take(Number(m.cols), Number(m.rows))
     if (m.type === 'ended') this.end = { exit: (m.exit_status as number | null) ?? null, reason: terminalEnd(String(m.end_reason ?? '')) }
