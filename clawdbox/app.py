@@ -113,8 +113,8 @@ class Box:
         self.execs = Execs(store, self.ledger, self.leases)
         self.terminals = Terminals(store, self.ledger, settings, self.leases)
         self.conversations = Conversations(store, self.ledger, self.hub, settings, self.execs)
-        self.leases.on_started = self.conversations.lease_started
-        self.leases.on_ended = self.conversations.lease_ended
+        self.leases.writes.on_started = self.conversations.lease_started
+        self.leases.writes.on_ended = self.conversations.lease_ended
         self.leases.on_closing.append(self.terminals.close_all)
 
     def _make_key(self, tx: Tx, actor: Actor, account_id: str) -> object:

@@ -93,7 +93,7 @@ async def test_a_start_that_breaks_inside_the_box_leaves_nothing_pending(world: 
     def broken(_tx: object, _lease: object) -> str:
         raise ZeroDivisionError
 
-    world.box.leases.on_started = broken
+    world.box.leases.writes.on_started = broken
     with pytest.raises(ZeroDivisionError):
         await world.start()
     rows = await world.rows("SELECT status, error_detail FROM session_leases")
@@ -255,7 +255,7 @@ async def test_a_lease_that_ended_before_its_dial_began_logs_in_nowhere(world: W
     await world.pin()
     before = world.server.login_attempts()
     lease, connection, key = await world.box.store.write(
-        lambda tx: world.box.leases._intend(tx, world.owner, world.connection.id, 5)
+        lambda tx: world.box.leases.writes.intend(tx, world.owner, world.connection.id, 5)
     )
     await world.close(lease)
     problem = await problem_of(world.box.leases._bring_up(world.me, lease, connection, key))
@@ -485,7 +485,7 @@ async def test_a_stopping_box_ends_its_leases_and_starts_none(
     world = await World.meet(box, clock, server)
     lease = await world.ready()
     orphan, _, _ = await box.store.write(
-        lambda tx: box.leases._intend(tx, world.owner, world.connection.id, 5)
+        lambda tx: box.leases.writes.intend(tx, world.owner, world.connection.id, 5)
     )
     await box.leases.stop()
     for ended in (await world.lease(lease), await world.lease(orphan)):

@@ -45,6 +45,10 @@ class Lease(msgspec.Struct, frozen=True):
     error_detail: str | None
     created_at: datetime
 
+    @property
+    def is_open(self) -> bool:
+        return self.status in (LeaseStatus.PENDING, LeaseStatus.ACTIVE)
+
 
 class MasterView(msgspec.Struct, frozen=True):
     """The master of an open lease as a page shows it; `grace_ends_at` only while it is lost."""
