@@ -8,21 +8,15 @@ from clawdbox.errors import Invalid
 MAX_LABEL = 64
 _USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@\\-]*")
 _MAX_USERNAME = 64
-_FORBIDDEN = {
-    "Cc",
-    "Cf",
-    "Cs",
-    "Co",
-    "Cn",
-    "Zl",
-    "Zp",
-}  # controls, invisible and bidirectional marks, separators
+# Controls, invisible and bidirectional marks, separators; then letters and symbols that are drawn as nothing.
+_FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 def label(text: str, field: str = "label") -> str:
     """A label as people write them ("Bob's NAS"), trimmed and in Unicode form NFC. Raises Invalid."""
     name = unicodedata.normalize("NFC", text)
-    if any(unicodedata.category(char) in _FORBIDDEN for char in name):
+    if any(unicodedata.category(char) in _FORBIDDEN or char in _BLANK for char in name):
         raise Invalid(field, "Leave out control and invisible characters.")
     name = name.strip()
     if not name:

@@ -32,7 +32,7 @@ def test_a_label_is_taken(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "   ", "-x", " -x", "x" * 65, "a\nb", "a\n", "\tb", "a\0", "a\x1b[2J", "a\x7f", "a\x85b", "a\u2028b", "a\u200bb",
-     "\ufeffa", "a\u202eb", "\ud800", "\ue000", "\n", "a\r"],
+     "\ufeffa", "a\u202eb", "\u3164", "\u2800", "\ud800", "\ue000", "\n", "a\r"],
 )  # fmt: skip
 def test_a_label_is_refused_and_its_field_named(text: str) -> None:
     with pytest.raises(Invalid) as refused:
