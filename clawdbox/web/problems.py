@@ -241,7 +241,7 @@ _NAMES = {413: "Content Too Large", 422: "Unprocessable Content"}
 WHEN = {
     400: "The body is no valid JSON (`malformed_json`), or the request cannot be read.",
     401: "No login, or one that has ended (`login_required`).",
-    403: "Not allowed: `csrf_missing`, `origin_refused`, `scope_forbidden`, `role_forbidden`, `browser_only`.",
+    403: "Not allowed: `csrf_missing`, `origin_refused`, `scope_forbidden`, `role_forbidden`.",
     404: "There is no such thing, or it is not yours: the two answer alike (`not_found`).",
     409: "The present state forbids it; `code` says what. `idempotency_in_progress`: still being answered.",
     413: "The body is larger than the box takes (`body_too_large`).",
