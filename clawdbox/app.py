@@ -15,7 +15,7 @@ from clawdbox.clock import Clock
 from clawdbox.errors import NotFound
 from clawdbox.events import Actor, Hub, Ledger
 from clawdbox.events.model import SYSTEM
-from clawdbox.events.wire import AuditFile
+from clawdbox.events.wire import AUDIT_FILE, AuditFile
 from clawdbox.ids import new_id
 from clawdbox.keys.service import Keys
 from clawdbox.metrics import Metrics
@@ -36,7 +36,6 @@ from clawdbox.vault import Keyring, Label, RecoveryWords, Sealer, prepare_folder
 
 log = structlog.get_logger("clawdbox.box")
 DATABASE = "clawdbox.db"
-AUDIT_FILE = "audit.jsonl"
 DEMO_LABEL = "Demo server"
 
 

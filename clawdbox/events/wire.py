@@ -15,6 +15,7 @@ from clawdbox.events.model import AuditEntry
 from clawdbox.store import Store
 
 log = structlog.get_logger("clawdbox.audit")
+AUDIT_FILE = "audit.jsonl"
 _PAGE = 500
 _TAIL = 65_536
 

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from clawdbox.admin import AUDIT_FILE, AdminSocket, perform
+from clawdbox.admin import AdminSocket, perform
 from clawdbox.app import Box
 from clawdbox.errors import Conflict
+from clawdbox.events.wire import AUDIT_FILE
 from tests.waiting import eventually
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from clawdbox.app import AUDIT_FILE, DATABASE, Box
+from clawdbox.app import DATABASE, Box
 from clawdbox.errors import StartRefused
+from clawdbox.events.wire import AUDIT_FILE
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import LeaseStatus
 from clawdbox.ssh.rules import leases as rules
