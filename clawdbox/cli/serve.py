@@ -218,7 +218,7 @@ async def _greet(start: Start, box: "Box") -> None:
     on_terminal = sys.stdout.isatty()
     click.echo(welcome.text(await _welcome(start, box, on_terminal or start.show_pairing)))
     if on_terminal and box.recovery.pending:
-        click.echo(welcome.words(await box.recovery.reveal()))
+        click.echo(welcome.words(await box.recovery.reveal(), demo=start.demo))
         sys.stdout.flush()
         await box.recovery.confirm(SYSTEM)
 

@@ -40,18 +40,20 @@ def text(welcome: Welcome) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def words(found: Sequence[str]) -> str:
+def words(found: Sequence[str], *, demo: bool = False) -> str:
     """24 words in six lines of four, numbered down to what a person copies onto paper."""
     numbered = [f"{number:>2}. {word:<10}" for number, word in enumerate(found, 1)]
     lines = [_INDENT + " ".join(numbered[start : start + 4]).rstrip() for start in range(0, len(numbered), 4)]
     return "\n".join(
         [
-            "Your recovery words. Write them down on paper now: they are shown this once and kept nowhere.",
+            "The demo's recovery words. A box in earnest shows its own once, to be written down; these need no paper."
+            if demo
+            else "Your recovery words. Write them down on paper now: they are shown this once and kept nowhere.",
             "",
             *lines,
             "",
-            "They open the keys of this box when this machine is lost: with a backup and these words a new one can go",
-            "on. Whoever has both the words and the data folder has your servers, too.",
+            "They are the second way to the keys of this box, for the day its host.key is lost. No command takes them",
+            "yet: back up the data folder, too. Whoever has both the words and that folder has your servers.",
             "",
         ]
     )

@@ -27,7 +27,7 @@ def existing_host_key(folder_fd: int, folder: Path, environ: Mapping[str, str]) 
         raise StartRefused(
             "keyring_host_key_missing",
             f"The keyring is there, but its host key is not: neither {folder / files.HOST_KEY} nor the systemd "
-            f"credential {files.CREDENTIAL}. Put it back from a backup, or use the recovery words; nothing was changed.",
+            f"credential {files.CREDENTIAL}. Put it back from a backup: no command takes the recovery words yet. Nothing was changed.",
             path=str(folder / files.HOST_KEY),
         )
     return found

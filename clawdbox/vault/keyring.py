@@ -216,7 +216,7 @@ def _wrong_host_key(data_dir: Path, host_key: HostKey) -> StartRefused:
     return StartRefused(
         "keyring_wrong_key",
         f"The host key ({host_key.source}) does not open {data_dir / files.KEYRING}: it is another box's, or one of the two "
-        "was changed. Put back the pair from a backup, or use the recovery words; nothing was changed.",
+        "was changed. Put back the pair from a backup: no command takes the recovery words yet. Nothing was changed.",
         source=host_key.source,
     )
 

@@ -46,3 +46,8 @@ def test_words_stand_numbered_in_six_lines_of_four() -> None:
     assert [len(line) for line in numbered] == [8] * 6
     assert numbered[0][:4] == ["1.", "worda", "2.", "wordb"]
     assert numbered[5][-2:] == ["24.", "wordx"]
+
+
+def test_only_words_that_guard_something_are_for_paper() -> None:
+    assert "Write them down on paper" in welcome.words(["word"] * 24)
+    assert "Write them down on paper" not in welcome.words(["word"] * 24, demo=True)
