@@ -6,9 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
-from clawdbox import net
+from clawdbox import logs, net
 from clawdbox.accounts import Account, Accounts
 from clawdbox.agents.service import Conversations
 from clawdbox.clock import Clock
@@ -34,7 +32,7 @@ from clawdbox.store import Store, Tx
 from clawdbox.store.migrate import migrate
 from clawdbox.vault import Keyring, Label, RecoveryWords, Sealer, prepare_folder, verify_database
 
-log = structlog.get_logger("clawdbox.box")
+log = logs.get("app")
 DATABASE = "clawdbox.db"
 DEMO_LABEL = "Demo server"
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 import msgspec
-import structlog
 
+from clawdbox import logs
 from clawdbox.agents import sql
 from clawdbox.agents.hands import Commands, Limits, TurnHands
 from clawdbox.agents.journal import Journal, TurnEnded
@@ -16,7 +16,7 @@ from clawdbox.errors import Problem
 from clawdbox.events import Actor, Hub
 from clawdbox.store import Store, Tx
 
-log = structlog.get_logger("clawdbox.agents")
+log = logs.get("agents")
 _RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 EndTurn = Callable[[Tx, str, Turn, TurnEnding], None]

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-import structlog
 
+from clawdbox import logs
 from clawdbox.errors import StartRefused
 from clawdbox.events import sql
 from clawdbox.events.hub import Hub
 from clawdbox.events.model import AuditEntry
 from clawdbox.store import Store
 
-log = structlog.get_logger("clawdbox.audit")
+log = logs.get("events")
 AUDIT_FILE = "audit.jsonl"
 _PAGE = 500
 _TAIL = 65_536

@@ -2,8 +2,7 @@
 
 import asyncio
 
-import structlog
-
+from clawdbox import logs
 from clawdbox.errors import Problem
 from clawdbox.events import Actor
 from clawdbox.keys.model import Keypair
@@ -19,7 +18,7 @@ from clawdbox.ssh.wire.link import Link
 from clawdbox.ssh.wire.model import ChannelRefused, LinkLost
 from clawdbox.store import Reader, Store, Tx
 
-log = structlog.get_logger("clawdbox.ssh")
+log = logs.get("ssh")
 _ECHO = "clawdbox-test"
 
 

@@ -4,8 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 
-import structlog
-
+from clawdbox import logs
 from clawdbox.errors import Conflict, Invalid
 from clawdbox.events import Actor, Ledger
 from clawdbox.ids import new_id
@@ -18,7 +17,7 @@ from clawdbox.ssh.wire.link import Link
 from clawdbox.ssh.wire.model import ChannelRefused, ExecResult, LinkLost
 from clawdbox.store import Store, Tx
 
-log = structlog.get_logger("clawdbox.ssh")
+log = logs.get("ssh")
 OnOutput = Callable[[str, bytes], Awaitable[None]]
 MAX_COMMAND = 100_000  # bytes; Linux takes no argument beyond 128 KiB
 _LOST = ExecResult(None, b"", b"", False, False, False, True, 0.0)

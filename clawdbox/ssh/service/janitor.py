@@ -3,9 +3,9 @@
 import asyncio
 from datetime import datetime, timedelta
 
-import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from clawdbox import logs
 from clawdbox.accounts import Accounts
 from clawdbox.events import Hub
 from clawdbox.settings import Settings
@@ -15,7 +15,7 @@ from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.sql import leases as sql
 from clawdbox.store import Reader, Store, Tx
 
-log = structlog.get_logger("clawdbox.janitor")
+log = logs.get("ssh")
 
 
 class Janitor:

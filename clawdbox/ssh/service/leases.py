@@ -6,8 +6,7 @@ from datetime import timedelta
 from time import perf_counter
 from typing import Any, Protocol
 
-import structlog
-
+from clawdbox import logs
 from clawdbox.accounts import Accounts
 from clawdbox.errors import Conflict, Problem, Unavailable, Upstream
 from clawdbox.events import Actor, Ledger
@@ -27,7 +26,7 @@ from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.ssh.wire.link import Link
 from clawdbox.store import Reader, Store
 
-log = structlog.get_logger("clawdbox.ssh")
+log = logs.get("ssh")
 Closing = Callable[[str], Awaitable[None]]
 
 

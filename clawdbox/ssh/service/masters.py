@@ -7,8 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-
+from clawdbox import logs
 from clawdbox.clock import Clock
 from clawdbox.errors import Problem
 from clawdbox.ssh.model import MasterState, MasterView
@@ -16,7 +15,7 @@ from clawdbox.ssh.rules.leases import MASTER_TRANSITIONS, closed_meanwhile, redi
 from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.ssh.wire.link import Link
 
-log = structlog.get_logger("clawdbox.ssh")
+log = logs.get("ssh")
 Dial = Callable[[], Coroutine[Any, Any, Link]]
 Changed = Callable[["Master"], None]
 Refused = Callable[["Master", DialFailure], Awaitable[None]]
@@ -159,7 +158,7 @@ class Master:
             except (
                 Problem
             ) as problem:  # the box's own trouble, such as a full disk, may pass within the grace
-                log.warning("ssh.redial_failed", code=problem.code, session_lease_id=self.lease_id)
+                log.warning("ssh.redial_failed", problem=problem.code, session_lease_id=self.lease_id)
                 self._move(MasterState.LOST)
             else:
                 self._up(link)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import structlog
-
+from clawdbox import logs
 from clawdbox.clock import iso, parse
 from clawdbox.errors import Conflict, Invalid, Problem
 from clawdbox.events import Actor, Ledger
@@ -22,7 +21,7 @@ from clawdbox.ssh.wire.channels import PtyChannel
 from clawdbox.ssh.wire.model import ChannelRefused, LinkLost
 from clawdbox.store import Store, Tx
 
-log = structlog.get_logger("clawdbox.ssh")
+log = logs.get("ssh")
 MAX_SIZE = 1000
 MAX_PER_LEASE = 20
 _KEPT_ENDED = 32
@@ -235,7 +234,7 @@ class Terminals:
         try:
             await self._store.write(change)
         except Problem as problem:  # a full disk; who listens must hear of the end all the same
-            log.warning("terminal.end_not_written", code=problem.code, terminal_id=live.id)
+            log.warning("terminal.end_not_written", problem=problem.code, terminal_id=live.id)
             live.ended(reason, iso(self._store.clock.now()))
         finally:
             live.notify()

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import structlog
-
+from clawdbox import logs
 from clawdbox.errors import Problem
 from clawdbox.events import Actor, Ledger
 from clawdbox.ssh.model import Connection, HostKey
@@ -11,7 +10,7 @@ from clawdbox.ssh.rules import connections as rules
 from clawdbox.ssh.sql import connections as sql
 from clawdbox.store import Tx
 
-log = structlog.get_logger("clawdbox.ssh")
+log = logs.get("ssh")
 
 
 class Trail:
