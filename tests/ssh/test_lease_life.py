@@ -13,6 +13,7 @@ from clawdbox.settings import Settings
 from clawdbox.ssh.model import CloseReason, Connection, HostKey, Lease, LeaseStatus, MasterState
 from clawdbox.ssh.rules import leases as rules
 from clawdbox.ssh.sql import leases as sql
+from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.ssh.wire.link import Link
 from tests.clocks import HandClock
 from tests.ssh.sshd import Sshd
@@ -85,6 +86,27 @@ async def test_a_start_on_a_changed_key_authenticates_nowhere_and_shows_the_key(
     assert world.server.login_attempts() == before
     assert (await world.now()).offered_fingerprint == world.server.fingerprint()
     assert [row["status"] for row in await world.rows("SELECT status FROM session_leases")] == ["error"]
+
+
+async def test_a_start_whose_refused_key_is_accepted_in_that_moment_leaves_nothing_pending(
+    world: World,
+) -> None:
+    await world.pin()
+    world.server.restart(new_host_keys=("ed25519",))
+    real = world.box.leases._dialler.dial
+
+    async def refused(connection: Connection, keypair: Keypair, trusted: HostKey | None) -> Link:
+        world.box.leases._dialler.dial = real  # type: ignore[method-assign]
+        try:
+            return await real(connection, keypair, trusted)
+        except DialFailure:
+            await world.test(accept=True, fingerprint=world.server.fingerprint())
+            raise
+
+    world.box.leases._dialler.dial = refused  # type: ignore[method-assign]
+    assert isinstance(await problem_of(world.start()), Conflict)
+    assert [row["status"] for row in await world.rows("SELECT status FROM session_leases")] == ["error"]
+    assert (await world.start()).status is LeaseStatus.ACTIVE
 
 
 async def test_a_start_that_breaks_inside_the_box_leaves_nothing_pending(world: World) -> None:

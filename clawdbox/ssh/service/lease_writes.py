@@ -68,7 +68,10 @@ class LeaseWrites:
         if now.status is LeaseStatus.PENDING:
             ending = rules.Ending(CloseReason.ERROR, failure.message)
             self._end(tx, actor, now, ending, "session.start")
-        return self._note_key(tx, actor, connection, failure, "session.start")
+        try:
+            return self._note_key(tx, actor, connection, failure, "session.start")
+        except Conflict as accepted_meanwhile:  # raised, it would undo the end of the lease
+            return accepted_meanwhile
 
     def end(self, tx: Tx, actor: Actor, lease_id: str, ending: rules.Ending) -> Lease | None:
         """The lease as it ended now; None when it had ended before, or never was."""
