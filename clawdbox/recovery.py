@@ -36,7 +36,7 @@ class Recovery:
         if self._words is None:
             raise Conflict(
                 "recovery_words_shown",
-                "The recovery words were shown once and are kept nowhere. New ones can be made on the box itself.",
+                "The recovery words were shown once and are kept nowhere: the paper they were written on is the only copy.",
             )
         return list(self._words.reveal())
 

@@ -14,6 +14,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // The content security policy of the box allows no data: fonts or scripts, so nothing is inlined.
     assetsInlineLimit: 0,
+    // Which plugin took the seconds is no news for who builds.
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   server: {
     proxy: {

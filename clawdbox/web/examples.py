@@ -29,6 +29,7 @@ _BY_NAME: dict[str, Any] = {
     "last_test_result": "ok",
     "limit": 20,
     "max_leases": 5,
+    "max_output_bytes": 1_048_576,
     "message": "Logged in to nas.lan as bob.",
     "payload": {},
     "port": 22,
