@@ -77,6 +77,12 @@ def closed_meanwhile() -> Conflict:
     return Conflict("session_not_active", "This session was closed while it was being started.")
 
 
+def check_still_active(lease: Lease) -> None:
+    """For work over a lease that was active when the work was asked for. Raises Conflict."""
+    if lease.status is not LeaseStatus.ACTIVE:
+        raise Conflict("session_not_active", "This session has just ended. Start a new one to go on.")
+
+
 def moved(lease: Lease, status: LeaseStatus) -> Lease:
     """The lease in its next status. Raises Conflict for a step that the table does not have."""
     if status not in TRANSITIONS[lease.status]:

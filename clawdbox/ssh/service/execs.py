@@ -8,7 +8,8 @@ from clawdbox import logs
 from clawdbox.errors import Conflict, Invalid
 from clawdbox.events import Actor, Ledger
 from clawdbox.ids import new_id
-from clawdbox.ssh.model import ExecAnswer, Lease, LeaseStatus
+from clawdbox.ssh.model import ExecAnswer, Lease
+from clawdbox.ssh.rules import leases as rules
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.masters import Master
 from clawdbox.ssh.sql import leases as sql
@@ -140,8 +141,7 @@ class Execs:
 
 
 def _start(tx: Tx, run_id: str, lease: Lease, turn_id: str | None, command: str) -> None:
-    if sql.get(tx, lease.account_id, lease.id).status is not LeaseStatus.ACTIVE:
-        raise Conflict("session_not_active", "This session has just ended. Start a new one to go on.")
+    rules.check_still_active(sql.get(tx, lease.account_id, lease.id))
     sql.start_execution(tx, run_id, lease, turn_id, command)
 
 

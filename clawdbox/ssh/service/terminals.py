@@ -12,7 +12,8 @@ from clawdbox.errors import Conflict, Invalid, Problem
 from clawdbox.events import Actor, Ledger
 from clawdbox.ids import new_id
 from clawdbox.settings import Settings
-from clawdbox.ssh.model import Lease, LeaseStatus, Terminal
+from clawdbox.ssh.model import Lease, Terminal
+from clawdbox.ssh.rules import leases as rules
 from clawdbox.ssh.rules.ring import Ring
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.masters import Master
@@ -193,8 +194,7 @@ class Terminals:
     def _intend(
         self, tx: Tx, actor: Actor, lease: Lease, terminal_id: str, cols: int, rows: int
     ) -> dict[str, Any]:
-        if sql.get(tx, lease.account_id, lease.id).status is not LeaseStatus.ACTIVE:
-            raise Conflict("session_not_active", "This session has just ended. Start a new one to go on.")
+        rules.check_still_active(sql.get(tx, lease.account_id, lease.id))
         if sum(row["state"] == "open" for row in sql.terminals(tx, lease.id)) >= MAX_PER_LEASE:
             raise Conflict(
                 "terminal_limit_reached", f"{MAX_PER_LEASE} terminals are open here. Close one first."
