@@ -9,12 +9,13 @@ from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
 
 from clawdbox.web.site import BASE, ROUTES
 
+ABSENT = "019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d"  # the id of nothing
 UNSAFE = frozenset({"POST", "PATCH", "DELETE"})
 # The smallest body that a route takes.
 BODIES: dict[str, dict[str, object]] = {
     "pair": {"code": "x"},
     "create_connection": {"label": "a", "host": "nas.lan", "username": "bob"},
-    "start_session": {"connection_id": "019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d"},
+    "start_session": {"connection_id": ABSENT},
     "exec_command": {"command": "true"},
     "start_turn": {"text": "help"},
 }
@@ -35,9 +36,7 @@ class Route(msgspec.Struct, frozen=True):
         return BODIES.get(self.name, {}) if self.method in ("POST", "PATCH") else None
 
     def at(self, **values: str) -> str:
-        return self.path.format(
-            **{**dict.fromkeys(self.parameters, "019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d"), **values}
-        )
+        return self.path.format(**{**dict.fromkeys(self.parameters, ABSENT), **values})
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -23,7 +23,6 @@ from clawdbox.web.server import WebServer, listen
 from clawdbox.web.site import create_app
 
 API = "/api/v1"
-ABSENT = "019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d"
 Json = dict[str, Any]
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from clawdbox.events.model import SYSTEM
-from tests.web.routes import Route, all_routes, http_routes, socket_routes
+from tests.web.routes import ABSENT, Route, all_routes, http_routes, socket_routes
 from tests.web.served import Client, Make, Served, code_of
 
 
@@ -101,7 +101,7 @@ async def test_no_route_tells_an_id_that_is_none_from_one_that_is_not_there(phon
     bodies = set()
     for route in routes:
         for value in (
-            "019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d",
+            ABSENT,
             "1",
             "x" * 300,
             "019B9D3C-4A10-7C3E-9D56-0D2F6A1B2C3D",

@@ -7,7 +7,7 @@ import pytest
 
 from clawdbox.errors import Problem
 from tests.waiting import eventually
-from tests.web.routes import http_routes
+from tests.web.routes import ABSENT, http_routes
 from tests.web.served import API, Client, Make, Served, new_connection
 
 MEMBERS = {"type", "title", "status", "detail", "code"}
@@ -173,7 +173,7 @@ class TestSurprises:
             yield b'{"command":'
             await stuck.wait()
 
-        path = f"{API}/sessions/019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d/exec"
+        path = f"{API}/sessions/{ABSENT}/exec"
         asking = asyncio.create_task(
             script.ask("POST", path, content=slow(), headers={"content-type": "application/json"})
         )

@@ -8,7 +8,7 @@ import pytest
 from clawdbox.ssh.model import ExecAnswer
 from clawdbox.web.sessions import exec_view, whole_characters
 from tests.ssh.sshd import Sshd
-from tests.web.routes import BODIES, http_routes, socket_routes
+from tests.web.routes import ABSENT, BODIES, http_routes, socket_routes
 from tests.web.served import API, Client, Make, Served, new_connection
 from tests.web.servers import connect_to, open_terminal, start_session
 from tests.web.test_every_route import close_code
@@ -54,7 +54,7 @@ class TestLife:
         page = (await phone.get("/sessions?limit=2&offset=1")).json()
         active = (await phone.get("/sessions?status=active")).json()
         assert (await phone.get("/sessions?status=&connection_id=")).json() == everything
-        elsewhere = (await phone.get("/sessions?connection_id=019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d")).json()
+        elsewhere = (await phone.get(f"/sessions?connection_id={ABSENT}")).json()
 
         assert (everything["total"], everything["limit"], everything["offset"]) == (3, 20, 0)
         assert page["sessions"] == everything["sessions"][1:]
@@ -186,7 +186,7 @@ class TestTerminals:
     async def test_a_terminal_has_a_size_that_terminals_have(
         self, phone: Client, size: dict[str, object]
     ) -> None:
-        refused = await phone.post("/sessions/019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d/terminals", size)
+        refused = await phone.post(f"/sessions/{ABSENT}/terminals", size)
         assert refused.status_code == 422
 
 

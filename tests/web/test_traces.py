@@ -12,6 +12,7 @@ import structlog
 from clawdbox import logs
 from clawdbox.events.model import SYSTEM
 from clawdbox.store import Tx
+from tests.web.routes import ABSENT
 from tests.web.served import API, Client, Make, Served, new_connection
 
 
@@ -39,7 +40,7 @@ class TestAudit:
         await new_connection(phone)
         await phone.post("/connections", {"label": "NAS", "host": "a", "username": "b"})
         await phone.post("/connections", {"label": 1})
-        await phone.delete("/keys/019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d")
+        await phone.delete(f"/keys/{ABSENT}")
 
         rows = await served.audit(result="failed")
 
@@ -130,7 +131,7 @@ class TestLog:
     ) -> None:
         log.truncate(0)
         log.seek(0)
-        await phone.get("/connections/019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d?token=CANARY")
+        await phone.get(f"/connections/{ABSENT}?token=CANARY")
 
         (line,) = lines(log, "web.request")
 
