@@ -6,8 +6,10 @@ import { uuid } from '../src/logic/ids.ts'
 import { arrow, withModifiers } from '../src/logic/key-bytes.ts'
 import { deviceName, readCode } from '../src/logic/pairing.ts'
 import { place } from '../src/logic/routes.ts'
+import { isDemoServer, lastTest, standing } from '../src/logic/standing.ts'
 import { parseTarget } from '../src/logic/target.ts'
 import { ago, countdown, lasted, latency, span } from '../src/logic/time.ts'
+import type { Connection } from '../src/nouns/connections.ts'
 
 const now = Date.parse('2026-06-01T12:00:00Z')
 
@@ -85,4 +87,26 @@ test('sticky keys send what the real keys would', () => {
 test('identifiers are version 4 and differ', () => {
   assert.match(uuid(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   assert.notEqual(uuid(), uuid())
+})
+
+test('how a connection stands, and what its last test found', () => {
+  const saved: Connection = {
+    id: 'c', label: 'nas', host: 'nas.lan', port: 22, username: 'ann', keypair_id: 'k', state: 'draft',
+    host_key_fingerprint: null, host_key_type: null, host_key_pinned_at: null, offered_host_key: null, last_tested_at: null,
+    last_test_result: null, last_test_message: null, last_latency_ms: null, created_at: '', updated_at: '', active_session_id: null,
+  }
+  const cases: [Partial<Connection>, string, string][] = [
+    [{}, 'Draft – not tested yet', 'Stopped to ask about the host key'],
+    [{ last_test_result: 'failed', last_test_message: 'No such host.' }, 'Draft – last test failed', 'No such host'],
+    [{ state: 'tested', last_test_result: 'ok', last_test_message: 'Logged in.' }, 'Ready', 'Logged in'],
+    [{ state: 'tested', last_test_result: 'timeout' }, 'Last test failed', 'timeout'],
+    // The message is still that of the test before.
+    [{ state: 'tested', last_test_result: 'host_key_mismatch', last_test_message: 'Logged in.' }, 'Last test failed', 'Stopped: the host key had changed'],
+  ]
+  for (const [change, words, found] of cases) {
+    assert.equal(standing({ ...saved, ...change }).words, words)
+    assert.equal(lastTest({ ...saved, ...change }), found)
+  }
+  assert.ok(isDemoServer({ label: 'Demo server', host: '127.0.0.1' }))
+  assert.ok(!isDemoServer({ label: 'Demo server', host: 'nas.lan' }))
 })

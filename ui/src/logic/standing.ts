@@ -11,7 +11,10 @@ export interface Standing {
 export function standing(c: Connection): Standing {
   if (hostKeyChanged(c)) return { kind: 'changed', tone: 'bad', words: 'Host key changed' }
   if (c.active_session_id) return { kind: 'session', tone: 'live', words: 'Session open' }
-  if (c.state === 'draft') return { kind: 'draft', tone: 'idle', words: 'Draft – not tested yet' }
+  if (c.state === 'draft') {
+    const tried = c.last_test_result && c.last_test_result !== 'ok'
+    return { kind: 'draft', tone: 'idle', words: tried ? 'Draft – last test failed' : 'Draft – not tested yet' }
+  }
   if (c.last_test_result && c.last_test_result !== 'ok') return { kind: 'failing', tone: 'warn', words: 'Last test failed' }
   return { kind: 'tested', tone: 'ok', words: 'Ready' }
 }
@@ -20,6 +23,16 @@ export function hostKeyChanged(c: Connection): boolean {
   const offered = c.offered_host_key
   return !!offered && !!c.host_key_fingerprint && offered.fingerprint !== c.host_key_fingerprint
 }
+
+/** What the last test found, as the page of the connection says it. */
+export function lastTest(c: Connection): string {
+  if (c.last_test_result === 'host_key_mismatch') return 'Stopped: the host key had changed'
+  if (!c.last_test_result) return 'Stopped to ask about the host key'
+  return (c.last_test_message ?? c.last_test_result).replace(/\.$/, '')
+}
+
+/** The connection that `serve --demo` makes: its server trusts the box's key from the start. */
+export const isDemoServer = (c: Pick<Connection, 'label' | 'host'>): boolean => c.label === 'Demo server' && c.host === '127.0.0.1'
 
 /** `user@host`, with the port only when it is not the usual one. */
 export function address(c: { host: string; port: number; username: string }): string {

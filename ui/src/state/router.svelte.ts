@@ -1,3 +1,4 @@
+import { tick } from 'svelte'
 import { place, type Place } from '../logic/routes.ts'
 
 // Seven fixed pages and two with an id need no routing library: this is all of it.
@@ -10,6 +11,8 @@ export function go(path: string, replace = false): void {
   else history.pushState(null, '', path)
   router.path = location.pathname
   scrollTo(0, 0)
+  // The link that led here is gone: a keyboard and a screen reader go on from the top of the new page.
+  void tick().then(() => document.getElementById('main')?.focus({ preventScroll: true }))
 }
 
 addEventListener('popstate', () => (router.path = location.pathname))
