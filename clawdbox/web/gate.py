@@ -159,6 +159,10 @@ class Gate:
         await self._app(scope, receive, send)
 
 
+_NO_SUCH_TOKEN = (
+    "This token is unknown, expired or revoked. `clawdbox token list` on the box shows those that work,"
+    " `clawdbox token create` makes a new one."
+)
 _WAYS_IN = frozenset({"login.authenticate", "login.pair"})
 
 
@@ -182,7 +186,10 @@ async def authenticate(box: Box, limits: Limits, visit: Visit, scope: Scope) -> 
 
 
 async def _principal(box: Box, visit: Visit, token: str) -> Principal:
-    principal = await box.accounts.authenticate(token, visit.client)
+    try:
+        principal = await box.accounts.authenticate(token, visit.client)
+    except Unauthorized:
+        raise Unauthorized(message=_NO_SUCH_TOKEN if visit.means is Means.BEARER else "") from None
     if visit.means is Means.COOKIE and principal.login.kind != "browser":
         raise Unauthorized  # a script's token in a browser's clothes would pass for one
     return principal

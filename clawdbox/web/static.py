@@ -40,7 +40,7 @@ _NOT_BUILT = b"""<!doctype html>
 
 
 class Variant:
-    """One encoding of a file, read when it is first asked for and then kept."""
+    """One encoding of a file, read once and then kept."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -63,6 +63,13 @@ class File:
             sibling = path.with_name(path.name + suffix)
             if sibling.is_file():
                 self.variants[encoding] = Variant(sibling)
+        if not name.startswith(f"{_SCHEMA}/"):
+            self._hold()
+
+    def _hold(self) -> None:
+        """Read it now: a page and what it loads stay those of one build, also when another is made meanwhile."""
+        for variant in self.variants.values():
+            _ = variant.data
 
     def choose(self, accepted: str) -> tuple[str, Variant]:
         """The smallest encoding that the client takes (RFC 9110, 12.5.3)."""

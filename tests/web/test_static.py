@@ -90,6 +90,15 @@ async def test_hashed_names_are_kept_for_good_and_others_asked_after(visitor: Cl
     assert (await visitor.ask("GET", "/icon.svg", headers={"if-none-match": '"other"'})).status_code == 200
 
 
+async def test_a_build_made_meanwhile_does_not_mix_with_the_one_being_served(
+    visitor: Client, folder: Path
+) -> None:
+    before = (await visitor.ask("GET", "/")).text
+    for file in [path for path in folder.rglob("*") if path.is_file()]:
+        file.write_bytes(b"another build")
+    assert (await visitor.ask("GET", "/keys")).text == before
+
+
 async def test_the_head_alone_can_be_asked_for(visitor: Client) -> None:
     answer = await visitor.ask("HEAD", "/icon.svg")
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "6")
