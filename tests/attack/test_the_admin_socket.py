@@ -9,7 +9,8 @@ import pytest
 from clawdbox.admin import AdminSocket, perform
 from clawdbox.app import Box
 from clawdbox.errors import Conflict
-from clawdbox.events.wire import AUDIT_FILE
+from clawdbox.events import sql
+from clawdbox.events.wire import AUDIT_FILE, last_line
 from tests.waiting import eventually
 
 
@@ -32,7 +33,8 @@ async def ask(admin: AdminSocket, line: bytes) -> dict[str, object]:
 async def test_a_forged_line_in_the_audit_file_is_found_by_verify(box: Box, admin: AdminSocket) -> None:
     """Case 24."""
     file = box.data_dir / AUDIT_FILE
-    await eventually(lambda: file.exists() and file.stat().st_size > 0)
+    rows = await box.store.read(sql.last_issued_audit_id)
+    await eventually(lambda: (last_line(file) or (0,))[0] == rows, what="every row is in the file")
     with file.open("a") as out:
         out.write("forged\n")
     answer = await ask(admin, b'{"verb": "audit.verify"}')
