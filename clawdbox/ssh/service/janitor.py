@@ -45,12 +45,12 @@ class Janitor:
             self._follower.cancel()
             await asyncio.wait([self._follower])
 
-    async def beat(self) -> None:
+    async def beat(self, now: datetime | None = None) -> None:
         """The box sees its masters alive. One write for all of them; it makes no event."""
         held = list(self._leases.held.items())
         if not held:
             return
-        now = self._store.clock.now()
+        now = now or self._store.clock.now()
 
         def change(tx: Tx) -> None:
             for lease_id, master in held:
@@ -59,12 +59,16 @@ class Janitor:
         await self._store.write(change)
 
     async def sweep(self) -> int:
-        """End what must end; returns how many leases that were."""
+        """End what must end; returns how many leases that were.
+
+        One `now` for the heartbeat and the verdict: a machine that sleeps between the two has lost nothing.
+        """
         async with self._sweeping:
-            await self.beat()
+            now = self._store.clock.now()
+            await self.beat(now)
             endings = {}
             for facts in await self._store.read(self._standing):
-                ending = rules.verdict(facts, await self._limits(facts.lease), self._store.clock.now())
+                ending = rules.verdict(facts, await self._limits(facts.lease), now)
                 if ending:
                     log.info("janitor.ends", reason=str(ending.reason), session_lease_id=facts.lease.id)
                     endings[facts.lease.id] = ending

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
+from time import perf_counter
 from typing import Any
 
 from clawdbox.net import ssh_address_verdict
@@ -28,14 +29,14 @@ async def connect(
     addresses = permitted(await _resolve(target, timeout), target, judge)
     failures: list[OSError] = []
     for index, address in enumerate(addresses):
-        begun = loop.time()
-        share = (deadline - begun) / (len(addresses) - index)
+        begun = perf_counter()  # the loop's own clock may tick in whole milliseconds
+        share = (deadline - loop.time()) / (len(addresses) - index)
         try:
             sock = await _connect_one(address, max(share, 0.05))
         except OSError as error:
             failures.append(error)
         else:
-            return sock, loop.time() - begun
+            return sock, perf_counter() - begun
     raise diagnose.no_connection(target, failures)
 
 
