@@ -59,6 +59,16 @@ class Phone:
         self.page.goto(link)
         expect(self.page.get_by_role("heading", name="Connections", level=1)).to_be_visible(timeout=WAIT_MS)
 
+    def offers_pairing(self) -> str:
+        """Settings, 'Pair another device': the link it shows."""
+        self.page.goto(f"{self.address}/settings")
+        self.page.get_by_role("button", name=re.compile("Pair another")).first.tap()
+        link = self.page.get_by_text(re.compile(r"http\S+/pair#\S+")).first
+        expect(link).to_be_visible(timeout=WAIT_MS)
+        found = re.search(r"http\S+/pair#\S+", link.inner_text())
+        assert found
+        return found.group()
+
     def add(self, server: Sshd, label: str) -> None:
         """'+', the form, the install command (done on the server by `authorize`), the host key, the green test."""
         self.page.get_by_role("link", name="Add connection").first.tap()

@@ -76,14 +76,9 @@ def test_after_a_kill_the_page_says_that_the_session_ended_and_offers_a_new_one(
 
 def test_signing_a_device_out_closes_its_page(box: Served, phone: Phone, chromium: Browser) -> None:
     phone.pair(printed_link(box))
-    phone.page.goto(f"{box.address}/settings")
-    phone.page.get_by_role("button", name=re.compile("Pair another")).first.tap()
-    link = phone.page.get_by_text(re.compile(r"http\S+/pair#\S+")).first
-    expect(link).to_be_visible(timeout=WAIT_MS)
-    found = re.search(r"http\S+/pair#\S+", link.inner_text())
-    assert found
+    link = phone.offers_pairing()
     with Phone.held(chromium, box.address) as lost:
-        lost.pair(found.group())
+        lost.pair(link)
         phone.page.goto(f"{box.address}/settings")
         phone.page.get_by_test_id("login").get_by_role("button", name=re.compile("^Sign out")).first.tap()
         phone.page.get_by_role("dialog").get_by_role("button", name="Sign out", exact=True).tap()

@@ -151,14 +151,9 @@ def test_a_connection_whose_key_was_revoked_is_given_another_one(
 
 def test_a_signed_in_phone_pairs_another_one(box: Served, phone: Phone, chromium: Browser) -> None:
     phone.pair(printed_link(box))
-    phone.page.goto(f"{box.address}/settings")
-    phone.page.get_by_role("button", name=re.compile("Pair another")).first.tap()
-    link = phone.page.get_by_text(re.compile(r"http\S+/pair#\S+")).first
-    expect(link).to_be_visible(timeout=WAIT_MS)
-    found = re.search(r"http\S+/pair#\S+", link.inner_text())
-    assert found
+    link = phone.offers_pairing()
     with Phone.held(chromium, box.address) as second:
-        second.pair(found.group())
+        second.pair(link)
         second.page.goto(f"{box.address}/settings")
         second.sees(re.compile("[Tt]his device"))
 
