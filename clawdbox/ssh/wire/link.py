@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncssh
 
@@ -16,6 +16,7 @@ from clawdbox.ssh.wire.slots import Full, Slots
 from clawdbox.ssh.wire.text import one_line
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _MOST_COMMAND = 128 * 1024 - 1  # Linux takes no longer argument, and SSH packets end at 256 KiB
 _EXEC_BUFFER = 256 * 1024
@@ -175,6 +176,32 @@ class Link:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    @property
+    def connection(self) -> asyncssh.SSHClientConnection:
+        """asyncssh's own connection, for `wire/` alone: what is no session channel goes past the queue for sessions.
+
+        Raises LinkLost.
+        """
+        if self._conn is None or not self.is_up:
+            raise LinkLost(self._lost or "This connection was closed.")
+        return self._conn
+
+    async def in_line(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Run an `attempt` that opens a session channel by `connection`, in the queue for the server's MaxSessions.
+
+        Raises ChannelRefused and LinkLost. What it holds is counted by the server alone: the queue looks again.
+        """
+
+        async def once() -> T:
+            try:
+                return await attempt()
+            except asyncssh.ChannelOpenError as error:
+                if self.is_alive and error.code in _FULL_CODES:
+                    raise Full from None
+                raise self._refused(error) from error
+
+        return await self._slots.open(once)
+
     async def _open(
         self, ahead: bool, high_water: int, on_sent: Callable[[], None] | None, **kwargs: Any
     ) -> ByteSession:
@@ -201,10 +228,14 @@ class Link:
         return session
 
     def _refusal(self, session: ByteSession, error: Exception) -> Exception:
+        full = isinstance(error, asyncssh.ChannelOpenError) and error.code in _FULL_CODES
+        if self.is_alive and full and not session.opened:
+            return Full()
+        return self._refused(error)
+
+    def _refused(self, error: Exception) -> Exception:
         if not self.is_alive:
             return LinkLost(self._lost or "The connection ended.")
-        if isinstance(error, asyncssh.ChannelOpenError) and error.code in _FULL_CODES and not session.opened:
-            return Full()
         return ChannelRefused(f"The server refused: {one_line(str(error))}.")
 
     def _opened(self, on_sent: Callable[[], None] | None, session: ByteSession) -> None:

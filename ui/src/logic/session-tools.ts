@@ -1,0 +1,11 @@
+import type { IconName } from '../parts/icons.ts'
+
+/** What a session can do beside its conversation and its terminals. Each has a page at `/sessions/{id}/{path}`. */
+export interface SessionTool {
+  path: string
+  name: string
+  lead: string
+  icon: IconName
+}
+
+export const sessionTools: readonly SessionTool[] = []
