@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from clawdbox.settings import Settings
 from clawdbox.ssh.model import Lease, Terminal
 from clawdbox.ssh.rules import leases as rules
 from clawdbox.ssh.rules.ring import Ring
+from clawdbox.ssh.service import taps
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.masters import Master
 from clawdbox.ssh.sql import leases as sql
@@ -39,6 +40,7 @@ class LiveTerminal:
         self.lease = lease
         self.ring = Ring(capacity)
         self.pump: asyncio.Task[None] | None = None
+        self.taps: list[taps.Tap] = []
         self.end_reason: str | None = None
         self._row = row
         self._master = master
@@ -94,6 +96,7 @@ class LiveTerminal:
         if self.is_open and (cols, rows) != (self._row["cols"], self._row["rows"]):
             self._row.update(cols=cols, rows=rows)
             self._channel.resize(cols, rows)
+            taps.tell(self.taps, self.id, lambda tap: tap.resized(cols, rows))
             self.notify()
 
     async def read_channel(self) -> bytes:
@@ -101,6 +104,9 @@ class LiveTerminal:
         if data:
             self._master.touch()
         return data
+
+    def tell_taps(self, data: bytes) -> None:
+        taps.tell(self.taps, self.id, lambda tap: tap.output(data))
 
     def hang_up(self, reason: str) -> None:
         self.end_reason = self.end_reason or reason
@@ -129,6 +135,8 @@ class Terminals:
         self._capacity = settings.terminal_ring_bytes
         self._leases = leases
         self._live: OrderedDict[str, LiveTerminal] = OrderedDict()
+        self.tappers: list[Callable[[LiveTerminal], taps.Tap | None]] = []
+        """Asked when a terminal opens, before its first byte; one living already takes more in its `taps`."""
 
     async def open(self, actor: Actor, account_id: str, lease_id: str, cols: int, rows: int) -> Terminal:
         """A login shell in a PTY. Raises Conflict when the lease is not up, has too many, or the server refuses."""
@@ -147,6 +155,7 @@ class Terminals:
         live = LiveTerminal(row, lease, master, channel, self._capacity)
         self._live[terminal_id] = live
         self._forget_oldest()
+        live.taps = taps.ask(self.tappers, live, live.id)
         live.pump = asyncio.get_running_loop().create_task(self._pump(live))
         return live.view
 
@@ -222,6 +231,7 @@ class Terminals:
         """From the PTY into the ring, until the PTY ends; no database in between (HOUSE, the terminal path)."""
         while data := await live.read_channel():
             live.ring.append(data)
+            live.tell_taps(data)
             live.notify()
         reason = live.end_reason or ("exited" if live.link_is_up else "link_lost")
 
@@ -238,6 +248,7 @@ class Terminals:
             live.ended(reason, iso(self._store.clock.now()))
         finally:
             live.notify()
+            await taps.end(live.taps, live.id)
 
     def _forget_oldest(self) -> None:
         ended = [terminal_id for terminal_id, live in self._live.items() if not live.is_open]
