@@ -10,7 +10,7 @@ from clawdbox import logs, net
 from clawdbox.accounts import Account, Accounts
 from clawdbox.agents.service import Conversations
 from clawdbox.clock import Clock
-from clawdbox.errors import NotFound
+from clawdbox.errors import NotFound, StartRefused
 from clawdbox.events import Actor, Hub, Ledger
 from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AUDIT_FILE, AuditFile
@@ -27,6 +27,7 @@ from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.terminals import Terminals
 from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.sql import leases as lease_sql
+from clawdbox.ssh.wire import openssh
 from clawdbox.ssh.wire.demo import DemoServer
 from clawdbox.store import Store, Tx
 from clawdbox.store.migrate import migrate
@@ -121,6 +122,8 @@ class Box:
 
     async def start(self) -> None:
         """Open, settle what a crash left behind, and start the jobs."""
+        if self.settings.master == "openssh":
+            await self._prepare_openssh()
         await self.open()
         await self.recovery.load()
         await self.conversations.start()
@@ -134,6 +137,11 @@ class Box:
         self._jobs = [janitor, audit_file]
         if self.settings.demo:
             await self._start_demo()
+
+    async def _prepare_openssh(self) -> None:
+        if lacks := openssh.missing():
+            raise StartRefused("openssh_missing", f'{lacks} Or leave out the setting master = "openssh".')
+        await asyncio.to_thread(openssh.sweep)
 
     async def stop(self) -> None:
         """In the opposite order; every open lease ends and says why."""

@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keepalive_interval_s: Seconds = 30
     keepalive_count: Count = 3
     max_dials: Count = 16
+    master: Literal["asyncssh", "openssh"] = "asyncssh"
 
     # Leases (document 05, sections 5.2 and 5.3)
     idle_timeout_s: Seconds = 1800

@@ -8,6 +8,7 @@ from clawdbox.keys.model import Keypair
 from clawdbox.keys.service import Keys
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Connection, HostKey
+from clawdbox.ssh.wire import openssh
 from clawdbox.ssh.wire.dial import DialFailure, Pin, Target, dial
 from clawdbox.ssh.wire.link import Link
 from clawdbox.store import Reader
@@ -43,6 +44,7 @@ class Dialler:
         self._addresses = addresses
         self._keys = keys
         self._slots = asyncio.Semaphore(settings.max_dials)
+        self._by = openssh.dial if settings.master == "openssh" else dial
 
     async def dial(self, connection: Connection, keypair: Keypair, trusted: HostKey | None) -> Link:
         """Raises DialFailure. Only a server that shows the trusted key is sent a login."""
@@ -57,7 +59,7 @@ class Dialler:
         async with self._slots:
             private_key = await self._keys.private_key(keypair)
             try:
-                return await dial(
+                return await self._by(
                     target,
                     pin,
                     private_key,

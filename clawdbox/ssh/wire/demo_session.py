@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncssh
 
 from clawdbox.ssh.wire.demo_home import environment, login_shell
-from clawdbox.ssh.wire.demo_pipes import Pipes
 from clawdbox.ssh.wire.demo_process import signal_group
-from clawdbox.ssh.wire.demo_pty import Terminal
+from clawdbox.ssh.wire.local_pipes import Pipes
+from clawdbox.ssh.wire.local_pty import Terminal
 
 _DRAIN_S = 0.5
 
@@ -126,7 +126,7 @@ class DemoSession(asyncssh.SSHServerSession[bytes]):
         env = environment(self._home, shell, asked, os.environ)
         if self._size is None:
             pipes = Pipes(self._to_client, self._take_input)
-            self._pid = await pipes.spawn(shell, self._command or shell, env, self._home)
+            self._pid = await pipes.spawn([shell, "-c", self._command or shell], env, self._home)
             self._io = pipes
         else:
             terminal = Terminal(*self._size, lambda data: self._to_client(data, False), self._take_input)

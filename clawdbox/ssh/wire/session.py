@@ -44,7 +44,7 @@ class ByteSession(asyncssh.SSHClientSession[bytes]):
         self._paused = False
         self._writable = asyncio.Event()
         self._writable.set()
-        self._hung_up = False
+        self.hung_up = False
         self.opened = False
         self.closed = asyncio.Event()
         self.exited = asyncio.Event()  # set by an exit status, an exit signal or the channel's end
@@ -57,7 +57,7 @@ class ByteSession(asyncssh.SSHClientSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._chan = chan
         if (
-            self._hung_up
+            self.hung_up
         ):  # given up while the server was still being asked: nothing was requested on the channel yet
             chan.close()
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "given up")
@@ -107,7 +107,7 @@ class ByteSession(asyncssh.SSHClientSession[bytes]):
         process left in the background holds it open, as in `sleep 600 &`. `left_open` then says so.
         """
         while not self._chunks:
-            if self.closed.is_set() or self._hung_up:
+            if self.closed.is_set() or self.hung_up:
                 return None
             self._arrived.clear()
             try:
@@ -124,7 +124,7 @@ class ByteSession(asyncssh.SSHClientSession[bytes]):
         return name, data
 
     def write(self, data: bytes) -> None:
-        if self._chan is None or self._hung_up or self.closed.is_set():
+        if self._chan is None or self.hung_up or self.closed.is_set():
             raise BrokenPipeError("the channel has ended")
         self._chan.write(data)
 
@@ -147,7 +147,7 @@ class ByteSession(asyncssh.SSHClientSession[bytes]):
 
     def close(self) -> None:
         """Close the channel now, without waiting for the server: reading and writing end at once."""
-        self._hung_up = True
+        self.hung_up = True
         self._arrived.set()
         self._writable.set()
         if self._chan is not None and not self.closed.is_set():

@@ -1,8 +1,8 @@
-"""A process of the demo server on three pipes."""
+"""A process of this machine on three pipes."""
 
 import asyncio
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -21,13 +21,11 @@ class Pipes(asyncio.SubprocessProtocol):
         self.exited = asyncio.Event()
         self.drained = asyncio.Event()
 
-    async def spawn(self, shell: str, command: str, env: Mapping[str, str], cwd: Path) -> int:
-        """Start `shell -c command` in a session of its own; its pid."""
+    async def spawn(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> int:
+        """Start a program in a session of its own; its pid."""
         transport, _ = await asyncio.get_running_loop().subprocess_exec(
             lambda: self,
-            shell,
-            "-c",
-            command,
+            *argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A process of the demo server on a terminal of its own."""
+"""A process of this machine on a terminal of its own."""
 
 import asyncio
 import contextlib
