@@ -131,6 +131,7 @@ class Master:
         self.link = link
         self.lost_at = None
         self._move(MasterState.UP)
+        link.keep_one_ahead()
         link.on_lost(lambda _reason: self._lost(link))
 
     def _lost(self, link: Link) -> None:

@@ -26,6 +26,11 @@ class Slots:
         self._freed = asyncio.Event()
         self.held = 0
 
+    @property
+    def has_line(self) -> bool:
+        """Whether somebody waits for a session."""
+        return self._turn.locked()
+
     def take(self) -> None:
         self.held += 1
 
