@@ -112,6 +112,15 @@ def host_verdict(host: str, port: int, own_port: int | None, allow_loopback: boo
     return ssh_address_verdict(host, port, own_port, allow_loopback)
 
 
+def jumped_host_verdict(host: str, port: int) -> str | None:
+    """The judgement for a host that lies behind a jump host, whose network it is in and who looks its name up.
+
+    Loopback there is the jump host itself and may be meant; an address that this box has, too, is another machine
+    there. What is no server anywhere stays refused.
+    """
+    return host_verdict(host, port, None, allow_loopback=True)
+
+
 def is_own_address(ip: str) -> bool:
     """Whether an interface of this machine holds the address: only then can a socket be bound to it."""
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET

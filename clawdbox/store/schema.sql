@@ -80,7 +80,7 @@ CREATE TABLE ssh_connections (
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
   deleted_at TEXT
-) STRICT;
+, jump_connection_id TEXT REFERENCES ssh_connections (id) CHECK (jump_connection_id <> id)) STRICT;
 
 CREATE UNIQUE INDEX ssh_connections_living_label_idx ON ssh_connections (account_id, label) WHERE deleted_at IS NULL;
 
@@ -259,3 +259,5 @@ CREATE TABLE idempotency_keys (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
+
+CREATE INDEX ssh_connections_jump_connection_id_idx ON ssh_connections (jump_connection_id) WHERE jump_connection_id IS NOT NULL;

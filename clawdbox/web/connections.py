@@ -15,6 +15,15 @@ from clawdbox.web.limits import Limits, check
 from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, at
 
+Jump = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=64,
+        description="The saved server through which this one is reached.",
+        examples=["019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3e"],
+    ),
+]
+
 
 class OfferedHostKey(msgspec.Struct, frozen=True):
     """What the server showed last, when that is not (or no longer) the pinned key."""
@@ -31,6 +40,7 @@ class ConnectionView(msgspec.Struct, frozen=True):
     port: int
     username: str
     keypair_id: str
+    jump_connection_id: str | None
     state: str
     host_key_fingerprint: str | None
     host_key_type: str | None
@@ -59,16 +69,18 @@ class NewConnection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     username: Username
     port: Port = 22
     keypair_id: Id | None = None
+    jump_connection_id: Jump | None = None
 
 
 class ConnectionPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Only what is given changes."""
+    """Only what is given changes; a `jump_connection_id` of null means that the box dials it directly."""
 
     label: Label | None = None
     host: Host | None = None
     port: Port | None = None
     username: Username | None = None
     keypair_id: Id | None = None
+    jump_connection_id: Jump | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class TestRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +98,13 @@ class HostKeyView(msgspec.Struct, frozen=True):
     type: str
 
 
+class FailedHop(msgspec.Struct, frozen=True):
+    """The jump host at which a dial failed."""
+
+    connection_id: str
+    label: str
+
+
 class TestView(msgspec.Struct, frozen=True):
     result: str
     latency_ms: float | None
@@ -94,6 +113,7 @@ class TestView(msgspec.Struct, frozen=True):
     next_step: str | None
     host_key: HostKeyView | None
     server_version: str | None
+    failed_hop: FailedHop | None
     connection: ConnectionView
 
 
@@ -122,7 +142,11 @@ async def list_connections(request: Req) -> ConnectionList:
     "/connections",
     opt={"action": "connection.create"},
     summary="Save a server",
-    responses=usual(404, 422, s409="The label is taken (`label_taken`)."),
+    responses=usual(
+        404,
+        422,
+        s409="The label is taken (`label_taken`), or the way cannot be (`jump_cycle`, `jump_too_long`).",
+    ),
 )
 async def create_connection(request: Req, data: JSONBody[NewConnection]) -> OneConnection:
     """It is a draft until a test has succeeded. Nothing is dialled yet."""
@@ -135,6 +159,7 @@ async def create_connection(request: Req, data: JSONBody[NewConnection]) -> OneC
         port=data.port,
         username=data.username,
         keypair_id=data.keypair_id,
+        jump_connection_id=data.jump_connection_id,
     )
     return OneConnection(view(connection, None))
 
@@ -151,12 +176,16 @@ async def get_connection(request: Req, connection_id: PathId) -> OneConnection:
     "/connections/{connection_id:str}",
     opt={"action": "connection.update"},
     summary="Change a server",
-    responses=usual(404, 422, s409="A session is open (`connection_in_use`), or `label_taken`."),
+    responses=usual(
+        404,
+        422,
+        s409="A session is open (`connection_in_use`), the way cannot be (`jump_cycle`, `jump_too_long`), or `label_taken`.",
+    ),
 )
 async def change_connection(
     request: Req, connection_id: PathId, data: JSONBody[ConnectionPatch]
 ) -> OneConnection:
-    """Another host or port clears the pinned host key and the test's result."""
+    """Another host or port clears the pinned host key and the test's result, another jump host the test's result."""
     box, who = at(request)
     connection = await box.connections.change(
         who.actor,
@@ -167,6 +196,7 @@ async def change_connection(
         port=data.port,
         username=data.username,
         keypair_id=data.keypair_id,
+        jump_connection_id=data.jump_connection_id,
     )
     return await _one(box, connection)
 
@@ -205,7 +235,12 @@ async def run_test(
     status_code=200,
     opt={"action": "connection.delete"},
     summary="Remove a server",
-    responses=usual(404, 422, s409="A session is open (`connection_in_use`, with `session_ids`)."),
+    responses=usual(
+        404,
+        422,
+        s409="A session is open (`connection_in_use`, with `session_ids`), or others are reached through it"
+        " (`connection_is_jump`, with `connections`).",
+    ),
 )
 async def remove_connection(
     request: Req,
@@ -238,6 +273,7 @@ async def _test_view(box: Box, outcome: TestOutcome) -> TestView:
         next_step=outcome.next_step,
         host_key=HostKeyView(key.fingerprint, key.type) if key else None,
         server_version=outcome.server_version,
+        failed_hop=FailedHop(outcome.failed_hop.id, outcome.failed_hop.label) if outcome.failed_hop else None,
         connection=(await _one(box, outcome.connection)).connection,
     )
 
@@ -250,6 +286,7 @@ def view(connection: Connection, active_session_id: str | None) -> ConnectionVie
         port=connection.port,
         username=connection.username,
         keypair_id=connection.keypair_id,
+        jump_connection_id=connection.jump_connection_id,
         state=connection.state,
         host_key_fingerprint=connection.host_key_fingerprint,
         host_key_type=connection.host_key_type,

@@ -8,10 +8,10 @@ import pytest
 from clawdbox.app import Box
 from clawdbox.errors import Conflict, NotFound, Upstream
 from clawdbox.events import Actor
-from clawdbox.keys.model import Keypair
 from clawdbox.settings import Settings
-from clawdbox.ssh.model import CloseReason, Connection, HostKey, Lease, LeaseStatus, MasterState
+from clawdbox.ssh.model import CloseReason, Lease, LeaseStatus, MasterState
 from clawdbox.ssh.rules import leases as rules
+from clawdbox.ssh.service.ways import Way
 from clawdbox.ssh.sql import leases as sql
 from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.ssh.wire.link import Link
@@ -95,10 +95,10 @@ async def test_a_start_whose_refused_key_is_accepted_in_that_moment_leaves_nothi
     world.server.restart(new_host_keys=("ed25519",))
     real = world.box.leases._dialler.dial
 
-    async def refused(connection: Connection, keypair: Keypair, trusted: HostKey | None) -> Link:
+    async def refused(way: Way) -> Link:
         world.box.leases._dialler.dial = real  # type: ignore[method-assign]
         try:
-            return await real(connection, keypair, trusted)
+            return await real(way)
         except DialFailure:
             await world.test(accept=True, fingerprint=world.server.fingerprint())
             raise
@@ -256,9 +256,9 @@ async def test_closing_while_it_dials_ends_the_lease_and_the_dial(world: World) 
     gate = asyncio.Event()
     real = world.box.leases._dialler.dial
 
-    async def slow(connection: Connection, keypair: Keypair, trusted: HostKey | None) -> Link:
+    async def slow(way: Way) -> Link:
         await gate.wait()
-        return await real(connection, keypair, trusted)
+        return await real(way)
 
     world.box.leases._dialler.dial = slow  # type: ignore[method-assign]
     before = world.server.login_attempts()

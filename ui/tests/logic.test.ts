@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { backoff } from '../src/logic/backoff.ts'
 import { frame, size, unframe } from '../src/logic/bytes.ts'
 import { uuid } from '../src/logic/ids.ts'
+import { through, way } from '../src/logic/jumps.ts'
 import { arrow, withModifiers } from '../src/logic/key-bytes.ts'
 import { deviceName, readCode } from '../src/logic/pairing.ts'
 import { place } from '../src/logic/routes.ts'
@@ -19,6 +20,16 @@ test('every address is a page, and a stranger is lost', () => {
     ['/sessions/x1', 'session', 'x1'], ['/connections', 'lost', ''], ['/sessions/a/b', 'lost', ''], ['/constructor', 'lost', ''],
   ]
   for (const [path, name, id] of cases) assert.deepEqual(place(path), { name, id }, path)
+})
+
+test('jump hosts are found both ways, and a ring ends', () => {
+  const link = (id: string, jump_connection_id: string | null) => ({ id, label: id, jump_connection_id })
+  const all = [link('a', null), link('b', 'a'), link('c', 'b'), link('x', 'y'), link('y', 'x')]
+  assert.deepEqual([...through(all, 'a')], ['b', 'c'])
+  assert.deepEqual([...through(all, 'x')].sort(), ['x', 'y'])
+  assert.deepEqual(way(all, all[2]!).map((one) => one.id), ['a', 'b'])
+  assert.deepEqual(way(all, link('n', 'gone')), [])
+  assert.equal(way(all, link('n', 'x')).length, 2)
 })
 
 test('what people paste into a host field is understood', () => {
@@ -91,7 +102,7 @@ test('identifiers are version 4 and differ', () => {
 
 test('how a connection stands, and what its last test found', () => {
   const saved: Connection = {
-    id: 'c', label: 'nas', host: 'nas.lan', port: 22, username: 'ann', keypair_id: 'k', state: 'draft',
+    id: 'c', label: 'nas', host: 'nas.lan', port: 22, username: 'ann', keypair_id: 'k', jump_connection_id: null, state: 'draft',
     host_key_fingerprint: null, host_key_type: null, host_key_pinned_at: null, offered_host_key: null, last_tested_at: null,
     last_test_result: null, last_test_message: null, last_latency_ms: null, created_at: '', updated_at: '', active_session_id: null,
   }

@@ -23,7 +23,10 @@ class HostKey(msgspec.Struct, frozen=True):
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """`host_key_*` is the pin; `offered_*` the key that was shown last and is not (or no longer) the pin."""
+    """`host_key_*` is the pin; `offered_*` the key that was shown last and is not (or no longer) the pin.
+
+    `jump_connection_id` is the jump host: the connection through which this one is reached.
+    """
 
     id: str
     account_id: str
@@ -45,6 +48,7 @@ class Connection(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    jump_connection_id: str | None = None
 
     @property
     def state(self) -> str:
@@ -59,7 +63,8 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 class TestOutcome(msgspec.Struct, frozen=True):
-    """`cause` and `next_step` say what to do about a failure; all three are None when the test succeeded."""
+    """`cause` and `next_step` say what to do about a failure, and `failed_hop` is the jump host where it happened, if it
+    was one; all three are None when the test succeeded."""
 
     result: TestResult
     latency_ms: float | None
@@ -69,6 +74,7 @@ class TestOutcome(msgspec.Struct, frozen=True):
     host_key: HostKey | None
     server_version: str | None
     connection: Connection
+    failed_hop: Connection | None = None
 
 
 class KeyRemoval(msgspec.Struct, frozen=True):

@@ -20,16 +20,26 @@ class Place(msgspec.Struct, frozen=True):
     host: str
     port: int
     username: str
+    jump_connection_id: str | None = None
 
 
 def check_place(
-    label: str, host: str, port: int, username: str, own_port: int | None, allow_loopback: bool
+    label: str,
+    host: str,
+    port: int,
+    username: str,
+    own_port: int | None,
+    allow_loopback: bool,
+    jump: str | None = None,
 ) -> Place:
-    """Raises Invalid naming the field that cannot be taken."""
+    """Raises Invalid naming the field that cannot be taken. Behind a jump host, addresses are those of its network."""
     if not 1 <= port <= 65535:
         raise Invalid("port", "A port is a number from 1 to 65535; SSH servers mostly listen on 22.")
-    place = Place(names.label(label), net.canonical_host(host), port, names.username(username))
-    reason = net.host_verdict(place.host, port, own_port, allow_loopback)
+    place = Place(names.label(label), net.canonical_host(host), port, names.username(username), jump)
+    if jump is None:
+        reason = net.host_verdict(place.host, port, own_port, allow_loopback)
+    else:
+        reason = net.jumped_host_verdict(place.host, port)
     if reason:
         raise Invalid(
             "host", f"The box does not connect there: {reason}.{_loopback_hint(reason)}", "address_refused"
@@ -46,7 +56,8 @@ def _loopback_hint(reason: str) -> str:
 def edited(
     connection: Connection, place: Place, keypair_id: str, sessions: list[str], now: datetime
 ) -> Connection:
-    """The connection after an edit. Another host or port is another server: pin and test result go.
+    """The connection after an edit. Another host or port is another server: pin and test result go. Another way to it
+    leaves the pin, which must hold there, too, and wants a new test.
 
     Raises Conflict while a session is open and more than the label would change.
     """
@@ -54,26 +65,36 @@ def edited(
         connection, **msgspec.structs.asdict(place), keypair_id=keypair_id, updated_at=now
     )
     moved = (after.host, after.port) != (connection.host, connection.port)
+    rerouted = after.jump_connection_id != connection.jump_connection_id
     changed_login = (after.username, after.keypair_id) != (connection.username, connection.keypair_id)
-    if sessions and (moved or changed_login):
+    if sessions and (moved or rerouted or changed_login):
         raise in_use(sessions, "Only its label can be changed meanwhile.")
-    return forgotten(after) if moved else after
+    if moved:
+        return forgotten(after)
+    return untested(after) if rerouted else after
+
+
+def untested(connection: Connection) -> Connection:
+    """The connection as a draft that keeps its pin."""
+    return msgspec.structs.replace(
+        connection,
+        last_tested_at=None,
+        last_test_result=None,
+        last_test_message=None,
+        last_latency_ms=None,
+    )
 
 
 def forgotten(connection: Connection) -> Connection:
     """The connection without anything a server has shown."""
     return msgspec.structs.replace(
-        connection,
+        untested(connection),
         host_key_fingerprint=None,
         host_key_type=None,
         host_key_pinned_at=None,
         offered_fingerprint=None,
         offered_key_type=None,
         offered_at=None,
-        last_tested_at=None,
-        last_test_result=None,
-        last_test_message=None,
-        last_latency_ms=None,
     )
 
 
@@ -135,7 +156,7 @@ def shown(connection: Connection, key: HostKey, now: datetime) -> Connection:
 
 def check_same_server(asked: Connection, now: Connection) -> None:
     """Raises Conflict when what was learned about `asked` no longer belongs to the connection as it is now."""
-    if (asked.host, asked.port) != (now.host, now.port):
+    if (asked.host, asked.port, asked.jump_connection_id) != (now.host, now.port, now.jump_connection_id):
         raise Conflict("connection_changed", "The connection was edited during the test. Test it again.")
 
 

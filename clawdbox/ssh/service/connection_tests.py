@@ -9,8 +9,9 @@ from clawdbox.keys.model import Keypair
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Connection, HostKey, TestOutcome, TestResult
 from clawdbox.ssh.rules import connections as rules
-from clawdbox.ssh.service.dialling import Dialler, living_keypair, offered_key
+from clawdbox.ssh.service.dialling import Dialler
 from clawdbox.ssh.service.trail import Trail
+from clawdbox.ssh.service.ways import HopUntested, Way, hop_of, living_keypair, offered_key, way_to
 from clawdbox.ssh.sql import connections as sql
 from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.ssh.wire.execs import run
@@ -45,7 +46,8 @@ class ConnectionTests:
         """
         connection, keypair = await self._store.read(lambda r: _with_key(r, account_id, connection_id))
         trusted = rules.acceptable_key(connection, accept_host_key, fingerprint)
-        task = asyncio.ensure_future(self._test(actor, connection, keypair, trusted, accept_host_key))
+        way = await self._store.read(lambda r: _way(r, connection, keypair, trusted))
+        task = asyncio.ensure_future(self._test(actor, connection, way, trusted, accept_host_key))
         self._running.add(task)
         task.add_done_callback(self._tested)
         return await asyncio.shield(task)
@@ -56,15 +58,23 @@ class ConnectionTests:
             task.exception()  # whoever asked may have gone; what came of it is written down
 
     async def _test(
-        self, actor: Actor, connection: Connection, keypair: Keypair, trusted: HostKey | None, accepted: bool
+        self,
+        actor: Actor,
+        connection: Connection,
+        way: Way | HopUntested,
+        trusted: HostKey | None,
+        accepted: bool,
     ) -> TestOutcome:
         link: Link | None = None
+        if isinstance(way, HopUntested):
+            return await self._record(actor, connection, None, accepted, way, None)
+        patience = self._patience(len(way))
         try:
-            async with asyncio.timeout(self._settings.test_timeout_s):
-                link = await self._dialler.dial(connection, keypair, trusted)
+            async with asyncio.timeout(patience):
+                link = await self._dialler.dial(way)
                 failure = await _echo(link)
         except TimeoutError:
-            failure = _too_slow(connection, self._settings.test_timeout_s)
+            failure = _too_slow(connection, patience)
         except DialFailure as problem:
             failure = problem
         finally:
@@ -75,6 +85,11 @@ class ConnectionTests:
             raise await self._show_key(actor, connection, seen)
         key = seen if _same(seen, trusted) else None
         return await self._record(actor, connection, key, accepted, failure, link)
+
+    def _patience(self, steps: int) -> float:
+        """Each jump host gets the time of a test, too, as far as the request lasts."""
+        once, request = self._settings.test_timeout_s, self._settings.request_timeout_s
+        return max(once, min(once * steps, request - 2))
 
     async def _show_key(self, actor: Actor, connection: Connection, offered: HostKey) -> Problem:
         """Keep what the server showed, and give the error that shows it to the person."""
@@ -104,13 +119,14 @@ class ConnectionTests:
             if key:
                 after = self._trail.pin(tx, actor, after, key)
             sql.save(tx, after)
+            hop = self._trail.note_hop(tx, actor, failure, "connection.test") if failure else None
             self._trail.tell(
                 tx,
                 actor,
                 after,
                 "connection.tested",
                 "connection.test",
-                {"result": result},
+                {"result": result, **({"jump_connection_id": hop.id} if hop else {})},
                 ok=failure is None,
             )
             return after
@@ -128,7 +144,15 @@ class ConnectionTests:
             host_key=key,
             server_version=link.server_version if link else None,
             connection=connection,
+            failed_hop=hop_of(failure) if failure else None,
         )
+
+
+def _way(r: Reader, connection: Connection, keypair: Keypair, trusted: HostKey | None) -> Way | HopUntested:
+    try:
+        return way_to(r, connection, keypair, trusted)
+    except HopUntested as failure:
+        return failure
 
 
 def _with_key(r: Reader, account_id: str, connection_id: str) -> tuple[Connection, Keypair]:

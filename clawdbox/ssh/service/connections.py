@@ -10,10 +10,12 @@ from clawdbox.ids import new_id
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Connection, KeyRemoval, TestOutcome
 from clawdbox.ssh.rules import connections as rules
+from clawdbox.ssh.rules import jumps as jump_rules
 from clawdbox.ssh.service.connection_tests import ConnectionTests
-from clawdbox.ssh.service.dialling import Addresses, Dialler, living_keypair
+from clawdbox.ssh.service.dialling import Addresses, Dialler
 from clawdbox.ssh.service.key_removal import NOT_ASKED, take_key_off
 from clawdbox.ssh.service.trail import Trail
+from clawdbox.ssh.service.ways import living_keypair
 from clawdbox.ssh.sql import connections as sql
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.store import Reader, Store, Tx
@@ -60,13 +62,15 @@ class Connections:
         port: int,
         username: str,
         keypair_id: str | None,
+        jump_connection_id: str | None = None,
     ) -> Connection:
-        place = self._place(label, host, port, username)
+        place = self._place(label, host, port, username, jump_connection_id)
 
         def change(tx: Tx) -> Connection:
             _refuse_label(tx, account_id, place.label, None)
             keypair = living_keypair(tx, account_id, keypair_id)
             connection = _draft(new_id(tx.now), account_id, keypair.id, place, tx)
+            _check_jump(tx, connection)
             sql.insert(tx, connection)
             self._trail.tell(
                 tx, actor, connection, "connection.created", "connection.create", _where(connection)
@@ -86,7 +90,10 @@ class Connections:
         port: int | None = None,
         username: str | None = None,
         keypair_id: str | None = None,
+        jump_connection_id: str | msgspec.UnsetType | None = msgspec.UNSET,
     ) -> Connection:
+        """What is None or unset stays as it is; a `jump_connection_id` of None means a direct way."""
+
         def change(tx: Tx) -> Connection:
             before = sql.get(tx, account_id, connection_id)
             place = self._place(
@@ -94,6 +101,7 @@ class Connections:
                 before.host if host is None else host,
                 before.port if port is None else port,
                 before.username if username is None else username,
+                before.jump_connection_id if jump_connection_id is msgspec.UNSET else jump_connection_id,
                 unless=before,
             )
             _refuse_label(tx, account_id, place.label, connection_id)
@@ -102,6 +110,8 @@ class Connections:
             after = rules.edited(
                 before, place, keypair.id if keypair else before.keypair_id, sessions, tx.now
             )
+            if after.jump_connection_id != before.jump_connection_id:
+                _check_jump(tx, after)
             sql.save(tx, after)
             detail = {"before": _where(before), "after": _where(after)}
             self._trail.tell(tx, actor, after, "connection.updated", "connection.update", detail)
@@ -114,12 +124,12 @@ class Connections:
     ) -> tuple[Connection, KeyRemoval]:
         """Soft-delete; before it, on request, take the key off the server and tell whether that worked."""
         connection = await self.get(account_id, connection_id)
-        await self._store.read(lambda r: _refuse_in_use(r, connection_id))
+        await self._store.read(lambda r: _refuse_in_use(r, connection))
         removal = await take_key_off(self._store, self._dialler, connection) if remove_key else NOT_ASKED
 
         def change(tx: Tx) -> Connection:
             now = sql.get(tx, account_id, connection_id)
-            _refuse_in_use(tx, connection_id)
+            _refuse_in_use(tx, now)
             after = msgspec.structs.replace(now, deleted_at=tx.now, updated_at=tx.now)
             sql.save(tx, after)
             detail = {**_where(after), "key_removed": removal.removed}
@@ -192,11 +202,21 @@ class Connections:
         await self._store.write(change)
 
     def _place(
-        self, label: str, host: str, port: int, username: str, unless: Connection | None = None
+        self,
+        label: str,
+        host: str,
+        port: int,
+        username: str,
+        jump: str | None,
+        unless: Connection | None = None,
     ) -> rules.Place:
-        same = unless is not None and (host, port) == (unless.host, unless.port)
+        same = unless is not None and (host, port, jump) == (
+            unless.host,
+            unless.port,
+            unless.jump_connection_id,
+        )
         allowed = same or self._addresses.loopback_for(port)
-        return rules.check_place(label, host, port, username, self._addresses.own_port, allowed)
+        return rules.check_place(label, host, port, username, self._addresses.own_port, allowed, jump)
 
 
 def _refuse_label(r: Reader, account_id: str, label: str, unless: str | None) -> None:
@@ -209,10 +229,19 @@ def _refuse_label(r: Reader, account_id: str, label: str, unless: str | None) ->
         )
 
 
-def _refuse_in_use(r: Reader, connection_id: str) -> None:
-    sessions = lease_sql.open_on_connection(r, connection_id)
+def _refuse_in_use(r: Reader, connection: Connection) -> None:
+    jump_rules.check_removal(connection, sql.jumping(r, connection.id))
+    sessions = lease_sql.open_on_connection(r, connection.id)
     if sessions:
         raise rules.in_use(sessions, "Close it before you remove the connection.")
+
+
+def _check_jump(r: Reader, connection: Connection) -> None:
+    """Raises NotFound for a jump host that is not this account's, and Conflict for a chain that cannot be."""
+    if connection.jump_connection_id:
+        sql.get(r, connection.account_id, connection.jump_connection_id)
+        jumps = sql.jumps(r, connection.account_id)
+        jump_rules.check_jump(jumps, connection.id, connection.jump_connection_id)
 
 
 def _draft(connection_id: str, account_id: str, keypair_id: str, place: rules.Place, tx: Tx) -> Connection:
@@ -228,4 +257,5 @@ def _where(connection: Connection) -> dict[str, Any]:
         "host": connection.host,
         "port": connection.port,
         "username": connection.username,
+        "jump_connection_id": connection.jump_connection_id,
     }

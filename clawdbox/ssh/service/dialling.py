@@ -1,17 +1,19 @@
-"""The one way by which the box reaches a server: key from the vault, pin in hand, addresses judged."""
+"""The one way by which the box reaches a server: key from the vault, pin in hand, addresses judged, hop by hop."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
-from clawdbox.errors import Conflict
-from clawdbox.keys import sql as key_sql
-from clawdbox.keys.model import Keypair
 from clawdbox.keys.service import Keys
 from clawdbox.settings import Settings
-from clawdbox.ssh.model import Connection, HostKey
+from clawdbox.ssh.model import Connection
+from clawdbox.ssh.service.ways import HopFailure, Step, Way, to_blame
 from clawdbox.ssh.wire import openssh
-from clawdbox.ssh.wire.dial import DialFailure, Pin, Target, dial
+from clawdbox.ssh.wire.dial import DialFailure, Target, dial
 from clawdbox.ssh.wire.link import Link
-from clawdbox.store import Reader
+
+Reach = Callable[..., Coroutine[Any, Any, Link]]
 
 
 class Addresses:
@@ -44,24 +46,48 @@ class Dialler:
         self._addresses = addresses
         self._keys = keys
         self._slots = asyncio.Semaphore(settings.max_dials)
-        self._by = openssh.dial if settings.master == "openssh" else dial
+        self._by_openssh = settings.master == "openssh"
 
-    async def dial(self, connection: Connection, keypair: Keypair, trusted: HostKey | None) -> Link:
-        """Raises DialFailure. Only a server that shows the trusted key is sent a login."""
+    async def dial(self, way: Way) -> Link:
+        """Log in at each step of the way, the last of which is the server. Raises DialFailure, which is a HopFailure
+        when a jump host is to blame. Only a server that shows its trusted key is sent a login.
+
+        The links to the jump hosts belong to the one that is returned, and end with it.
+        """
+        link: Link | None = None
+        reach: Reach
+        for number, step in enumerate(way):
+            try:
+                if number:
+                    reach = partial(dial, via=link)
+                else:  # the system's ssh carries no jump
+                    reach = openssh.dial if self._by_openssh and len(way) == 1 else dial
+                link = await self._enter(step, reach, way[number - 1].connection if number else None)
+            except BaseException as error:
+                if link is not None:
+                    await link.close()
+                if isinstance(error, DialFailure) and (blamed := to_blame(way, number, error)):
+                    raise HopFailure(blamed, error) from None
+                raise
+        assert link is not None, "a way has at least one step"
+        return link
+
+    async def _enter(self, step: Step, reach: Reach, jump: Connection | None) -> Link:
+        connection = step.connection
         target = Target(
             host=connection.host,
             port=connection.port,
             username=connection.username,
             allow_loopback=self._addresses.loopback_for(connection.port),
             own_port=self._addresses.own_port,
+            via=jump.label if jump else None,
         )
-        pin = Pin(trusted.fingerprint, trusted.type or None) if trusted else Pin()
         async with self._slots:
-            private_key = await self._keys.private_key(keypair)
+            private_key = await self._keys.private_key(step.keypair)
             try:
-                return await self._by(
+                return await reach(
                     target,
-                    pin,
+                    step.pin,
                     private_key,
                     connect_timeout=self._settings.connect_timeout_s,
                     login_timeout=self._settings.login_timeout_s,
@@ -70,17 +96,3 @@ class Dialler:
                 )
             finally:
                 private_key[:] = bytes(len(private_key))
-
-
-def offered_key(failure: DialFailure) -> HostKey | None:
-    return HostKey(failure.offered.fingerprint, failure.offered.key_type) if failure.offered else None
-
-
-def living_keypair(r: Reader, account_id: str, keypair_id: str | None) -> Keypair:
-    """A keypair that may still log in; without an id the account's default one. Raises Conflict."""
-    keypair = key_sql.get(r, account_id, keypair_id) if keypair_id else key_sql.default_living(r, account_id)
-    if keypair is None:
-        raise Conflict("no_keypair", "There is no living key. Make one on the Keys page first.")
-    if not keypair.is_active:
-        raise Conflict("keypair_revoked", "This key is revoked. Choose another one.", field="keypair_id")
-    return keypair

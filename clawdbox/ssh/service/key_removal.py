@@ -2,11 +2,13 @@
 
 import asyncio
 
+from clawdbox.errors import Conflict
 from clawdbox.keys import rules as key_rules
 from clawdbox.keys import sql as key_sql
 from clawdbox.keys.model import Keypair
-from clawdbox.ssh.model import Connection, HostKey, KeyRemoval
+from clawdbox.ssh.model import Connection, KeyRemoval
 from clawdbox.ssh.service.dialling import Dialler
+from clawdbox.ssh.service.ways import pinned_key, way_to
 from clawdbox.ssh.sql import connections as sql
 from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.ssh.wire.execs import run
@@ -29,15 +31,15 @@ async def take_key_off(store: Store, dialler: Dialler, connection: Connection) -
         return KeyRemoval(
             False, None, "The server's host key was never accepted, so the box did not log in to it."
         )
-    trusted = HostKey(connection.host_key_fingerprint, connection.host_key_type or "")
     try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            link = await dialler.dial(connection, keypair, trusted)
+        way = await store.read(lambda r: way_to(r, connection, keypair, pinned_key(connection)))
+        async with asyncio.timeout(_TIMEOUT_S * len(way)):
+            link = await dialler.dial(way)
             try:
                 return await _remove(link, keypair)
             finally:
                 await link.close()
-    except DialFailure as failure:
+    except (DialFailure, Conflict) as failure:
         return KeyRemoval(True, False, f"The key is still on the server: {failure.message} {_BY_HAND}")
     except TimeoutError:
         return KeyRemoval(

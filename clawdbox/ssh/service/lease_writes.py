@@ -12,8 +12,8 @@ from clawdbox.keys.model import Keypair
 from clawdbox.ssh.model import CloseReason, Connection, Lease, LeaseStatus, MasterView
 from clawdbox.ssh.rules import connections as connection_rules
 from clawdbox.ssh.rules import leases as rules
-from clawdbox.ssh.service.dialling import offered_key
 from clawdbox.ssh.service.trail import Trail
+from clawdbox.ssh.service.ways import HopUntested, offered_key, pinned_key, way_to
 from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as sql
 from clawdbox.ssh.wire.dial import DialFailure
@@ -43,6 +43,10 @@ class LeaseWrites:
             raise Conflict(
                 "keypair_revoked", "The key of this connection is revoked. Choose another one for it first."
             )
+        try:
+            way_to(tx, connection, keypair, pinned_key(connection))
+        except HopUntested as hop:
+            raise hop.as_conflict() from None
         never = dict.fromkeys(Lease.__struct_fields__)
         known = {"id": new_id(tx.now), "account_id": account_id, "connection_id": connection_id}
         more = {"keypair_id": keypair.id, "status": LeaseStatus.PENDING, "created_at": tx.now}
@@ -106,6 +110,7 @@ class LeaseWrites:
     def _note_key(
         self, tx: Tx, actor: Actor, connection: Connection, failure: DialFailure, action: str
     ) -> Problem | None:
+        self._trail.note_hop(tx, actor, failure, action)
         offered = offered_key(failure)
         if offered and failure.cause in connection_rules.HOST_KEY_CAUSES:
             return self._trail.note_key(tx, actor, connection, offered, action)

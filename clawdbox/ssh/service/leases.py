@@ -13,13 +13,14 @@ from clawdbox.events import Actor, Ledger
 from clawdbox.events.model import SYSTEM
 from clawdbox.keys.model import Keypair
 from clawdbox.settings import Settings
-from clawdbox.ssh.model import CloseReason, Connection, HostKey, Lease, LeaseStatus, MasterView
+from clawdbox.ssh.model import CloseReason, Connection, Lease, LeaseStatus, MasterView
 from clawdbox.ssh.rules import connections as connection_rules
 from clawdbox.ssh.rules import leases as rules
 from clawdbox.ssh.service.dialling import Dialler
 from clawdbox.ssh.service.lease_writes import LeaseWrites
 from clawdbox.ssh.service.masters import Master
 from clawdbox.ssh.service.trail import Trail
+from clawdbox.ssh.service.ways import Way, hop_of, pinned_key, way_to
 from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as sql
 from clawdbox.ssh.wire.dial import DialFailure
@@ -164,6 +165,7 @@ class Leases:
         """Write the failed start down and return the error to raise."""
         self._meter.session_failed()
         log.warning("ssh.connect_failed", cause=failure.cause, **_ids(lease))
+        hop = hop_of(failure)
         problem = Upstream(
             "ssh_timeout" if failure.cause in connection_rules.TIMEOUT_CAUSES else "ssh_failed",
             failure.message,
@@ -171,19 +173,16 @@ class Leases:
             cause=failure.cause,
             next_step=failure.next_step,
             session_id=lease.id,
+            **({"jump_connection_id": hop.id, "jump_label": hop.label} if hop else {}),
         )
         shown = await self._store.write(lambda tx: self.writes.fail(tx, actor, lease, connection, failure))
         return shown or problem
 
     def _make_master(self, lease: Lease, connection: Connection, keypair: Keypair) -> Master:
         async def dial() -> Link:
-            now = await self._store.read(lambda r: _to_dial(r, lease, connection))
-            pin = (
-                HostKey(now.host_key_fingerprint, now.host_key_type or "")
-                if now.host_key_fingerprint
-                else None
+            return await self._dialler.dial(
+                await self._store.read(lambda r: _to_dial(r, lease, connection, keypair))
             )
-            return await self._dialler.dial(now, keypair, pin)
 
         grace = timedelta(seconds=self._settings.grace_s)
         return Master(lease.id, self._store.clock, grace, dial, self._master_changed, self._redial_refused)
@@ -267,11 +266,13 @@ class Leases:
             log.error("ssh.task_failed", error=repr(error))
 
 
-def _to_dial(r: Reader, lease: Lease, connection: Connection) -> Connection:
-    """The connection as it is now. Raises Conflict when the lease has ended: then nobody logs in any more."""
+def _to_dial(r: Reader, lease: Lease, connection: Connection, keypair: Keypair) -> Way:
+    """The connection as it is now, with its jump hosts and every pin. Raises HopUntested, and Conflict when the lease
+    has ended: then nobody logs in any more."""
     if not sql.get(r, lease.account_id, lease.id).is_open:
         raise rules.closed_meanwhile()
-    return connection_sql.get(r, connection.account_id, connection.id, deleted=True)
+    now = connection_sql.get(r, connection.account_id, connection.id, deleted=True)
+    return way_to(r, now, keypair, pinned_key(now))
 
 
 def _ids(lease: Lease) -> dict[str, str]:

@@ -29,6 +29,9 @@ FINAL_CAUSES = frozenset(
         "key_type_changed",
         "algorithms",
         "address_refused",
+        "forwarding",
+        "jump_untested",
+        "jump_host_key",
     }
 )
 # How long a closing master waits for its commands to end on the server: TERM, two seconds, KILL, and a look.

@@ -1,13 +1,16 @@
 """What happens to a connection, told twice in its transaction: as an event, and in the audit trail."""
 
+from contextlib import suppress
 from typing import Any
 
 from clawdbox import logs
-from clawdbox.errors import Problem
+from clawdbox.errors import Conflict, Problem
 from clawdbox.events import Actor, Ledger
 from clawdbox.ssh.model import Connection, HostKey
 from clawdbox.ssh.rules import connections as rules
+from clawdbox.ssh.service.ways import HopFailure, hop_of, offered_key
 from clawdbox.ssh.sql import connections as sql
+from clawdbox.ssh.wire.model import DialFailure
 from clawdbox.store import Tx
 
 log = logs.get("ssh")
@@ -65,6 +68,16 @@ class Trail:
         )
         log.warning(kind, connection_id=now.id, account_id=now.account_id)
         return problem
+
+    def note_hop(self, tx: Tx, actor: Actor, failure: DialFailure, action: str) -> Connection | None:
+        """Within a transaction: a dial failed at a jump host, which is returned. Another key than its pin marks it."""
+        hop = hop_of(failure)
+        if isinstance(failure, HopFailure) and failure.cause == "jump_host_key":
+            offered = offered_key(failure.failure)
+            with suppress(Conflict):  # edited, or decided about, in this very moment: nothing to show
+                if offered:
+                    self.note_key(tx, actor, failure.hop, offered, action)
+        return hop
 
     def pin(self, tx: Tx, actor: Actor, connection: Connection, key: HostKey) -> Connection:
         """The connection trusting `key`; another key than before is told."""

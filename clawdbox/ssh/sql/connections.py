@@ -43,6 +43,25 @@ def by_label(r: Reader, account_id: str, label: str) -> Connection | None:
     )
 
 
+def jumps(r: Reader, account_id: str) -> dict[str, str | None]:
+    """id → jump host, of all living connections."""
+    rows = r.all(
+        "SELECT id, jump_connection_id FROM ssh_connections WHERE account_id = ? AND deleted_at IS NULL",
+        (account_id,),
+    )
+    return {row["id"]: row["jump_connection_id"] for row in rows}
+
+
+def jumping(r: Reader, connection_id: str) -> list[Connection]:
+    """The living connections that have this one as their jump host."""
+    return r.structs(
+        Connection,
+        f"SELECT {CONNECTION} FROM ssh_connections"
+        " WHERE jump_connection_id = ? AND deleted_at IS NULL ORDER BY label COLLATE NOCASE, id",
+        (connection_id,),
+    )
+
+
 def insert(tx: Tx, connection: Connection) -> None:
     tx.insert("ssh_connections", msgspec.structs.asdict(connection))
 

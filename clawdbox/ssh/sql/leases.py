@@ -11,6 +11,14 @@ from clawdbox.store import Reader, Tx
 
 LEASE = ", ".join(Lease.__struct_fields__)
 _OPEN = "status IN ('pending', 'active')"
+# Each open lease with every login on its way: the server's own, then that of each jump host.
+_WAYS = f"""WITH RECURSIVE way (lease_id, connection_id, keypair_id) AS (
+  SELECT id, connection_id, keypair_id FROM session_leases WHERE {_OPEN}
+  UNION
+  SELECT way.lease_id, hop.id, hop.keypair_id FROM way
+  JOIN ssh_connections c ON c.id = way.connection_id
+  JOIN ssh_connections hop ON hop.id = c.jump_connection_id
+)"""
 
 
 def get(r: Reader, account_id: str, lease_id: str) -> Lease:
@@ -67,16 +75,20 @@ def count_active(r: Reader) -> int:
 
 
 def open_on_connection(r: Reader, connection_id: str) -> list[str]:
+    """Open leases whose link ends at this connection, or goes through it."""
     rows = r.all(
-        f"SELECT id FROM session_leases WHERE connection_id = ? AND {_OPEN} ORDER BY id DESC",
+        f"{_WAYS} SELECT DISTINCT lease_id FROM way WHERE connection_id = ? ORDER BY lease_id DESC",
         (connection_id,),
     )
-    return [row["id"] for row in rows]
+    return [row["lease_id"] for row in rows]
 
 
 def open_with_keypair(r: Reader, keypair_id: str) -> list[str]:
-    rows = r.all(f"SELECT id FROM session_leases WHERE keypair_id = ? AND {_OPEN} ORDER BY id", (keypair_id,))
-    return [row["id"] for row in rows]
+    """Open leases for which the box logged in with this key, at the server or at a jump host."""
+    rows = r.all(
+        f"{_WAYS} SELECT DISTINCT lease_id FROM way WHERE keypair_id = ? ORDER BY lease_id", (keypair_id,)
+    )
+    return [row["lease_id"] for row in rows]
 
 
 def newest_open(r: Reader, account_id: str) -> dict[str, str]:
@@ -120,11 +132,12 @@ def beat(tx: Tx, lease_id: str, heartbeat: datetime | None, activity: datetime) 
 
 
 def standing(r: Reader, lease: Lease) -> tuple[bool, bool]:
-    """(whether the lease's key is revoked, whether its account is active)"""
+    """(whether a key by which it logged in is revoked, whether its account is active)"""
     row = r.one(
-        "SELECT k.revoked_at IS NOT NULL AS revoked, a.is_active FROM agent_keypairs k, accounts a"
-        " WHERE k.id = ? AND a.id = ?",
-        (lease.keypair_id, lease.account_id),
+        f"{_WAYS} SELECT max(k.revoked_at IS NOT NULL) AS revoked, a.is_active"
+        " FROM way JOIN agent_keypairs k ON k.id = way.keypair_id, accounts a"
+        " WHERE way.lease_id = ? AND a.id = ? GROUP BY a.id",
+        (lease.id, lease.account_id),
     )
     return (bool(row["revoked"]), bool(row["is_active"])) if row else (True, False)
 

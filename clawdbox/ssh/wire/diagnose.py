@@ -222,3 +222,46 @@ def _dropped(target: Target, what: str) -> tuple[Cause, str, str]:
 
 def _where(target: Target) -> str:
     return f"port {target.port} of {target.host}"
+
+
+def no_way(target: Target, error: BaseException) -> DialFailure:
+    """Why a jump host made no connection to the target behind it."""
+    cause, message, step = _behind(target, f"the jump host “{target.via}”", error)
+    return DialFailure(cause, message, step, detail=f"{type(error).__name__}: {one_line(str(error), 400)}")
+
+
+def _behind(target: Target, hop: str, error: BaseException) -> tuple[Cause, str, str]:
+    where, said = _where(target), str(error).lower()
+    if (
+        isinstance(error, asyncssh.ChannelOpenError)
+        and error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
+    ):
+        step = (
+            "Allow it in the sshd_config there (AllowTcpForwarding yes; PermitOpen and DisableForwarding may stand in"
+            " the way, too), or in the options of the key's line in authorized_keys."
+        )
+        return "forwarding", f"its SSH server forbids connections to {where}.", step
+    if isinstance(error, asyncssh.ChannelOpenError) and "refused" in said:
+        step = "Check the port, and that the SSH server runs there: `systemctl status ssh` (or `sshd`) on the server."
+        return "port", f"{target.host} answered {hop}, but nothing listens on port {target.port}.", step
+    return _silent_behind(target, hop, said, error)
+
+
+def _silent_behind(target: Target, hop: str, said: str, error: BaseException) -> tuple[Cause, str, str]:
+    where = _where(target)
+    if isinstance(error, TimeoutError) or "timed out" in said:
+        step = "Check that the machine is switched on, and that no firewall between the two drops the port."
+        return "firewall", f"Nothing answered on {where}, asked by {hop}.", step
+    if "unreachable" in said or "no route" in said:
+        step = "Check that the machine is switched on and in a network that the jump host leads to."
+        return "firewall", f"There is no way to {where} from {hop}.", step
+    if any(word in said for word in ("name", "resol", "address associated")):
+        step = (
+            "The name is looked up by the jump host, in its network. Check the spelling, or use an address."
+        )
+        return "name", f"There is no address for the name {target.host}, says {hop}.", step
+    if isinstance(error, asyncssh.ChannelOpenError):
+        step = "Try `ssh` from the jump host to this server; its SSH log says more (journalctl -u ssh)."
+        return "port", f"No connection from {hop} to {where}: {one_line(str(error), 100)}.", step
+    step = "Try again in a minute. If it stays, look at the jump host's SSH log."
+    return "dropped", f"The link to {hop} broke off while it was asked for {where}.", step

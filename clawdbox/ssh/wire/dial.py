@@ -1,18 +1,19 @@
 """From a target, a pin and a private key to one authenticated link, or to a DialFailure that says why not."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 
 import asyncssh
 
 from clawdbox.net import ssh_address_verdict
-from clawdbox.ssh.wire import diagnose, tcp
+from clawdbox.ssh.wire import diagnose, hop, tcp
 from clawdbox.ssh.wire.client import Visitor, options, our_offer
 from clawdbox.ssh.wire.kexinit import nothing_in_common, offer
 from clawdbox.ssh.wire.link import Link
 from clawdbox.ssh.wire.model import DialFailure, OfferedKey, Pin, Target
 from clawdbox.ssh.wire.tap import SocketTunnel
+
+Tunnel = SocketTunnel | hop.HopTunnel
 
 __all__ = ["DialFailure", "OfferedKey", "Pin", "Target", "dial"]
 
@@ -22,6 +23,7 @@ async def dial(
     pin: Pin,
     private_key: bytes | bytearray,
     *,
+    via: Link | None = None,
     connect_timeout: float = 10.0,
     login_timeout: float = 15.0,
     keepalive_interval: float = 30.0,
@@ -32,7 +34,8 @@ async def dial(
     """Connect, compare the host key with the pin, log in. Takes at most `connect_timeout` + `login_timeout` seconds.
 
     `private_key` is OpenSSH PEM and stays in memory. Without a pinned fingerprint the dial always fails with
-    `host_key_unknown` and the offered key. `on_banner` gets the server's banner, cleaned and capped, on every outcome.
+    `host_key_unknown` and the offered key. With `via`, the target is reached through that link to a jump host, which
+    ends with the new one, and stays the caller's to close when the dial fails. `on_banner` gets the server's banner, cleaned and capped, on every outcome.
     """
     key = _usable(private_key)
     link = Link()
@@ -46,13 +49,20 @@ async def dial(
         keepalive_interval=keepalive_interval,
         keepalive_count=keepalive_count,
     )
-    sock, round_trip = await tcp.connect(target, connect_timeout, judge)
+    tunnel: Tunnel
+    if via is None:
+        sock, round_trip = await tcp.connect(target, connect_timeout, judge)
+        tunnel = SocketTunnel(sock)
+    else:
+        tunnel, round_trip = await hop.connect(via, target, connect_timeout)
     link.latency_ms = round_trip * 1000
     try:
-        await _log_in(target, sock, visitor, link, opts, login_timeout)
+        await _log_in(target, tunnel, visitor, link, opts, login_timeout)
     finally:
         if on_banner is not None and visitor.banner:
             on_banner(visitor.banner)
+    if via is not None:
+        link.carried_by(via)
     return link
 
 
@@ -66,13 +76,12 @@ def _usable(private_key: bytes | bytearray) -> asyncssh.SSHKey:
 
 async def _log_in(
     target: Target,
-    sock: socket.socket,
+    tunnel: Tunnel,
     visitor: Visitor,
     link: Link,
     opts: asyncssh.SSHClientConnectionOptions,
     login_timeout: float,
 ) -> None:
-    tunnel = SocketTunnel(sock)
     try:
         # asyncssh has its own login timer; the second clock is for what that timer does not cover.
         async with asyncio.timeout(login_timeout + 1.0):
@@ -81,7 +90,7 @@ async def _log_in(
         raise diagnose.no_login(target, _seen(tunnel, visitor, opts), error) from None
     finally:
         if tunnel.tap is None:
-            sock.close()
+            tunnel.close()
     if visitor.offered is None or tunnel.tap is None or conn.is_closed():
         conn.abort()
         closed = ConnectionResetError("closed during the login")
@@ -90,7 +99,7 @@ async def _log_in(
     link.established(conn, visitor.offered, tunnel.tap.version or "", visitor.banner)
 
 
-def _seen(tunnel: SocketTunnel, visitor: Visitor, opts: asyncssh.SSHClientConnectionOptions) -> diagnose.Seen:
+def _seen(tunnel: Tunnel, visitor: Visitor, opts: asyncssh.SSHClientConnectionOptions) -> diagnose.Seen:
     tap = tunnel.tap
     return diagnose.Seen(
         head=tap.head if tap else b"",

@@ -38,6 +38,7 @@ class Link:
         self.ignores_signals = False
         self._conn: asyncssh.SSHClientConnection | None = None
         self._lost: str | None = None
+        self._carrier: Link | None = None
         self.closing = asyncio.Event()  # our own close has begun: what runs is being stopped
         self._running: set[asyncio.Future[None]] = set()
         self._listeners: list[Callable[[str], None]] = []
@@ -53,6 +54,18 @@ class Link:
         self._conn, self.offered, self.banner = conn, offered, banner
         self.server_version = one_line(version)
         self.ignores_signals = str(conn.get_extra_info("username")) == "root"  # see `ending`
+
+    def carried_by(self, carrier: "Link") -> None:
+        """`carrier` is the link to the jump host through which this one goes: it serves nothing else and ends with it."""
+        self._carrier = carrier
+        if self._lost is not None:
+            carrier.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connection without waiting for anything."""
+        self.closing.set()
+        if self._conn is not None:
+            self._conn.close()
 
     @property
     def is_up(self) -> bool:
@@ -79,6 +92,8 @@ class Link:
         if self._lost is not None:
             return
         self._lost = reason_of(exc)
+        if self._carrier is not None:
+            self._carrier.hang_up()
         self._slots.wake()
         listeners, self._listeners = self._listeners, []
         if self._conn is None or self.closing.is_set():
@@ -148,6 +163,13 @@ class Link:
 
     async def close(self) -> None:
         """Stop the commands that run, hang up the terminals, say goodbye; cut the line if that takes too long."""
+        try:
+            await self._close()
+        finally:
+            if self._carrier is not None:
+                await self._carrier.close()
+
+    async def _close(self) -> None:
         self.closing.set()
         self._slots.wake()
         work = self._running | self._background

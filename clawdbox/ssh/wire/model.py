@@ -17,17 +17,24 @@ Cause = Literal[
     "algorithms",
     "timeout",
     "address_refused",
+    "forwarding",
+    "jump_untested",
+    "jump_host_key",
 ]
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where to dial. `own_port` is the box's own web port, which is never dialled on its own addresses."""
+    """Where to dial. `own_port` is the box's own web port, which is never dialled on its own addresses.
+
+    `via` is what the jump host is called that the target lies behind.
+    """
 
     host: str
     port: int
     username: str
     allow_loopback: bool = False
     own_port: int | None = None
+    via: str | None = None
 
 
 class Pin(msgspec.Struct, frozen=True):

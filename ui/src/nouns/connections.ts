@@ -11,6 +11,7 @@ export interface Connection {
   port: number
   username: string
   keypair_id: string
+  jump_connection_id: string | null
   state: 'draft' | 'tested'
   host_key_fingerprint: string | null
   host_key_type: string | null
@@ -32,6 +33,7 @@ export interface TestResult {
   next_step: string | null
   host_key: HostKey | null
   server_version: string | null
+  failed_hop: { connection_id: string; label: string } | null
   connection: Connection
 }
 export interface KeyRemoval {
@@ -39,7 +41,7 @@ export interface KeyRemoval {
   removed: boolean | null
   message: string | null
 }
-export type ConnectionInput = Pick<Connection, 'label' | 'host' | 'port' | 'username'> & { keypair_id?: string }
+export type ConnectionInput = Pick<Connection, 'label' | 'host' | 'port' | 'username'> & { keypair_id?: string; jump_connection_id?: string | null }
 type One = { connection: Connection }
 
 export const listConnections = async () => (await get<{ connections: Connection[] }>('/connections')).connections
