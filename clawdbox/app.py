@@ -24,6 +24,7 @@ from clawdbox.ssh.service.dialling import Addresses, Dialler
 from clawdbox.ssh.service.execs import Execs
 from clawdbox.ssh.service.janitor import Janitor
 from clawdbox.ssh.service.leases import Leases
+from clawdbox.ssh.service.recordings import Recordings
 from clawdbox.ssh.service.terminals import Terminals
 from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.sql import leases as lease_sql
@@ -35,6 +36,7 @@ from clawdbox.vault import Keyring, Label, RecoveryWords, Sealer, prepare_folder
 
 log = logs.get("app")
 DATABASE = "clawdbox.db"
+RECORDINGS = "recordings"
 DEMO_LABEL = "Demo server"
 
 
@@ -51,6 +53,7 @@ class Box:
     leases: Leases
     execs: Execs
     terminals: Terminals
+    recordings: Recordings
     conversations: Conversations
     recovery: Recovery
     owner: Account
@@ -63,7 +66,7 @@ class Box:
         self.metrics = Metrics()
         self.stopping = asyncio.Event()
         self.addresses = Addresses(settings)
-        self._jobs: list[AuditFile | Janitor] = []
+        self._jobs: list[AuditFile | Janitor | Recordings] = []
         self._demo: DemoServer | None = None
 
     # opening: the vault first, the database only when it is this vault's
@@ -110,6 +113,9 @@ class Box:
         self.leases = Leases(store, self.ledger, settings, self.accounts, trail, dialler, self.metrics)
         self.execs = Execs(store, self.ledger, self.leases)
         self.terminals = Terminals(store, self.ledger, settings, self.leases)
+        self.recordings = Recordings(
+            store, self.ledger, settings, self.sealer, self.terminals, self.data_dir / RECORDINGS
+        )
         self.conversations = Conversations(store, self.ledger, self.hub, settings, self.execs)
         self.leases.writes.on_started = self.conversations.lease_started
         self.leases.writes.on_ended = self.conversations.lease_ended
@@ -134,7 +140,8 @@ class Box:
         await audit_file.start()
         janitor = Janitor(self.store, self.hub, self.settings, self.accounts, self.leases)
         janitor.start()
-        self._jobs = [janitor, audit_file]
+        await self.recordings.start()
+        self._jobs = [janitor, self.recordings, audit_file]
         if self.settings.demo:
             await self._start_demo()
 

@@ -16,6 +16,7 @@ from clawdbox.errors import StartRefused
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=366 * 86400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=1 << 50)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +52,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     heartbeat_dead_s: Seconds = 120
     janitor_interval_s: Seconds = 60
     terminal_ring_bytes: Count = 1_048_576
+
+    # Recordings of terminals
+    recording_max_bytes: Bytes = 67_108_864
+    recordings_total_bytes: Bytes = 4_294_967_296
+    recordings_keep_free_bytes: Bytes = 268_435_456
+    recordings_keep_days: Count = 365
 
     # Requests
     request_timeout_s: Seconds = 30

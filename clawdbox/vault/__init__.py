@@ -7,6 +7,7 @@ from clawdbox.vault.model import KeyringStatus
 from clawdbox.vault.rules.derive import Label
 from clawdbox.vault.seal import BOX, Sealer
 from clawdbox.vault.secret import RecoveryWords, Secret
+from clawdbox.vault.stream import StreamReader, StreamWriter, new_stream_key
 
 __all__ = [
     "BOX",
@@ -16,7 +17,10 @@ __all__ = [
     "RecoveryWords",
     "Sealer",
     "Secret",
+    "StreamReader",
+    "StreamWriter",
     "harden_process",
+    "new_stream_key",
     "prepare_folder",
     "read_status",
     "verify_database",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clawdbox.ssh.service.connections import Connections
     from clawdbox.ssh.service.execs import Execs
     from clawdbox.ssh.service.leases import Leases
+    from clawdbox.ssh.service.recordings import Recordings
     from clawdbox.ssh.service.terminals import Terminals
     from clawdbox.store import Store
 
@@ -37,6 +38,7 @@ class Box(Protocol):
     leases: Leases
     execs: Execs
     terminals: Terminals
+    recordings: Recordings
     conversations: Conversations
     recovery: Recovery
 

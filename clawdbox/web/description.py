@@ -36,6 +36,7 @@ _TAGS = {
     "Keys": "Ed25519 keypairs of the account.",
     "Connections": "Saved SSH servers and their host keys.",
     "Sessions": "Leases, commands and terminals.",
+    "Recordings": "What terminals showed, kept to be played again.",
     "Conversations": "The chat on a connection.",
     "Events": "What happened, and who did it.",
     "Settings": "What a person may choose.",

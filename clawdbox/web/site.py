@@ -38,6 +38,16 @@ from clawdbox.web.limits import Limits
 from clawdbox.web.logins import list_logins, revoke_login
 from clawdbox.web.metrics import metrics
 from clawdbox.web.pairing_codes import make_pairing_code
+from clawdbox.web.recording_policy import change_recording_policy, get_recording_policy
+from clawdbox.web.recordings import (
+    delete_recording,
+    get_recording,
+    list_recordings,
+    play_recording,
+    rename_recording,
+    start_recording,
+    stop_recording,
+)
 from clawdbox.web.recovery_words import confirm_recovery_words, reveal_recovery_words
 from clawdbox.web.sessions import close_session, exec_command, get_session, list_sessions, start_session
 from clawdbox.web.settings import change_settings, get_settings
@@ -75,6 +85,17 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         list_terminals,
         close_terminal,
         attach,
+    ],
+    "Recordings": [
+        start_recording,
+        list_recordings,
+        get_recording,
+        rename_recording,
+        stop_recording,
+        delete_recording,
+        play_recording,
+        get_recording_policy,
+        change_recording_policy,
     ],
     "Conversations": [
         get_conversation,

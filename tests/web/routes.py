@@ -18,6 +18,8 @@ BODIES: dict[str, dict[str, object]] = {
     "start_session": {"connection_id": ABSENT},
     "exec_command": {"command": "true"},
     "start_turn": {"text": "help"},
+    "rename_recording": {"title": "a"},
+    "change_recording_policy": {"record": "ask"},
 }
 
 

@@ -177,6 +177,15 @@ POST /api/v1/sessions/{session_id}/terminals
 GET /api/v1/sessions/{session_id}/terminals
 DELETE /api/v1/sessions/{session_id}/terminals/{terminal_id}
 WEBSOCKET /api/v1/sessions/{session_id}/terminals/{terminal_id}/attach
+POST /api/v1/sessions/{session_id}/terminals/{terminal_id}/recording
+GET /api/v1/recordings
+GET /api/v1/recordings/{recording_id}
+PATCH /api/v1/recordings/{recording_id}
+POST /api/v1/recordings/{recording_id}/stop
+DELETE /api/v1/recordings/{recording_id}
+GET /api/v1/recordings/{recording_id}/cast
+GET /api/v1/recording-policy
+PATCH /api/v1/recording-policy
 GET /api/v1/conversations/{conversation_id}
 GET /api/v1/conversations/{conversation_id}/events
 POST /api/v1/conversations/{conversation_id}/turns
