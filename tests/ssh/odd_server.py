@@ -44,6 +44,10 @@ class OddServer(asyncssh.SSHServer):
         self.release.set()
         self._session = session
         self._number = -1
+        self.conn: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self.conn = conn
 
     def begin_auth(self, username: str) -> bool:
         return False
@@ -65,7 +69,12 @@ class OddServer(asyncssh.SSHServer):
     async def link(self, key: Keypair) -> AsyncIterator[Link]:
         host_key = asyncssh.generate_private_key("ssh-ed25519")
         acceptor = await asyncssh.listen(
-            "127.0.0.1", 0, server_factory=lambda: self, server_host_keys=[host_key], encoding=None
+            "127.0.0.1",
+            0,
+            server_factory=lambda: self,
+            server_host_keys=[host_key],
+            encoding=None,
+            line_editor=False,
         )
         pin = Pin(host_key.get_fingerprint("sha256"), "ssh-ed25519")
         link = await dial(local(acceptor.get_port()), pin, key.private)

@@ -3,15 +3,21 @@
 import hmac
 import logging
 from collections.abc import Callable
+from time import monotonic
 
 import asyncssh
 
+from clawdbox.ssh.wire.fast import quicken
 from clawdbox.ssh.wire.model import Cause, OfferedKey, Pin, Target
 from clawdbox.ssh.wire.text import plain
 
 logging.getLogger("asyncssh").setLevel(logging.WARNING)  # at INFO it writes every command line
 
 _MOST_BANNER = 16 * 1024
+# Each exchange of keys costs a few milliseconds of this process, and a server may begin as many as it likes. Three
+# hundred at once are 300 MB for a server that wants new keys for each megabyte; a storm is cut down to 5 a second.
+_REKEYS_AT_ONCE = 300
+_REKEYS_A_SECOND = 5.0
 
 # AES-GCM first is the fastest, too. ChaCha20 is safe only with strict key exchange (CVE-2023-48795): it comes last,
 # and `Visitor` refuses it where the server did not agree to that.
@@ -55,6 +61,28 @@ def judge_host_key(pin: Pin, offered: OfferedKey) -> Cause | None:
     return "host_key_changed"
 
 
+class RekeyStorm(Exception):
+    def __init__(self) -> None:
+        super().__init__("the server asked for new keys without end")
+
+
+class RekeyBudget:
+    """How many key exchanges a server may still begin."""
+
+    def __init__(self) -> None:
+        self._left = float(_REKEYS_AT_ONCE)
+        self._at = 0.0
+        self.is_spent = False
+
+    def take(self, now: float) -> bool:
+        """False when there were too many; `now` in seconds of a monotonic clock."""
+        self._left = min(self._left + (now - self._at) * _REKEYS_A_SECOND, float(_REKEYS_AT_ONCE))
+        self._at = now
+        self.is_spent = self._left < 1
+        self._left -= 1
+        return not self.is_spent
+
+
 class Visitor(asyncssh.SSHClient):
     """Decides about the host key of the very connection that logs in, and hears its banner and its end."""
 
@@ -66,12 +94,14 @@ class Visitor(asyncssh.SSHClient):
         self.refusal: Cause | None = None
         self.weak_cipher: str | None = None
         self.banner = ""
+        self._exchanges = RekeyBudget()
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._conn = conn
+        quicken(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._on_lost(exc)
+        self._on_lost(RekeyStorm() if self._exchanges.is_spent else exc)
         self._conn = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
@@ -82,7 +112,7 @@ class Visitor(asyncssh.SSHClient):
         self.refusal = judge_host_key(self._pin, offered)
         if self.refusal is None:
             self.weak_cipher = chacha_without_strict_kex(self._conn)
-        return self.refusal is None and self.weak_cipher is None
+        return self.refusal is None and self.weak_cipher is None and self._exchanges.take(monotonic())
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         return False
