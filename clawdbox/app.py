@@ -22,6 +22,7 @@ from clawdbox.settings import Settings
 from clawdbox.ssh.service.connections import Connections
 from clawdbox.ssh.service.dialling import Addresses, Dialler
 from clawdbox.ssh.service.execs import Execs
+from clawdbox.ssh.service.host_authorities import HostAuthorities
 from clawdbox.ssh.service.janitor import Janitor
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.recordings import Recordings
@@ -50,6 +51,7 @@ class Box:
     keys: Keys
     accounts: Accounts
     connections: Connections
+    host_authorities: HostAuthorities
     leases: Leases
     execs: Execs
     terminals: Terminals
@@ -109,6 +111,7 @@ class Box:
         self.recovery = Recovery(store, self.ledger, self.keyring, words)
         dialler = Dialler(settings, self.addresses, self.keys)
         trail = Trail(self.ledger)
+        self.host_authorities = HostAuthorities(store, self.ledger, trail)
         self.connections = Connections(store, self.ledger, settings, self.addresses, dialler, trail)
         self.leases = Leases(store, self.ledger, settings, self.accounts, trail, dialler, self.metrics)
         self.execs = Execs(store, self.ledger, self.leases)

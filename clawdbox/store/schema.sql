@@ -80,7 +80,7 @@ CREATE TABLE ssh_connections (
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
   deleted_at TEXT
-, jump_connection_id TEXT REFERENCES ssh_connections (id) CHECK (jump_connection_id <> id)) STRICT;
+, jump_connection_id TEXT REFERENCES ssh_connections (id) CHECK (jump_connection_id <> id), host_authority_id TEXT REFERENCES host_authorities (id)) STRICT;
 
 CREATE UNIQUE INDEX ssh_connections_living_label_idx ON ssh_connections (account_id, label) WHERE deleted_at IS NULL;
 
@@ -261,6 +261,23 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
 
 CREATE INDEX ssh_connections_jump_connection_id_idx ON ssh_connections (jump_connection_id) WHERE jump_connection_id IS NOT NULL;
+
+CREATE TABLE host_authorities (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  kind TEXT NOT NULL DEFAULT 'authority' CHECK (kind IN ('authority', 'revoked')),
+  label TEXT NOT NULL,
+  patterns TEXT NOT NULL,
+  key_type TEXT NOT NULL,
+  public_key TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  removed_at TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX host_authorities_living_idx ON host_authorities (account_id, kind, fingerprint, patterns) WHERE removed_at IS NULL;
+
+CREATE INDEX ssh_connections_host_authority_id_idx ON ssh_connections (host_authority_id) WHERE host_authority_id IS NOT NULL;
 
 CREATE TABLE recordings (
   id TEXT PRIMARY KEY,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clawdbox.settings import Settings
     from clawdbox.ssh.service.connections import Connections
     from clawdbox.ssh.service.execs import Execs
+    from clawdbox.ssh.service.host_authorities import HostAuthorities
     from clawdbox.ssh.service.leases import Leases
     from clawdbox.ssh.service.recordings import Recordings
     from clawdbox.ssh.service.terminals import Terminals
@@ -35,6 +36,7 @@ class Box(Protocol):
     accounts: Accounts
     keys: Keys
     connections: Connections
+    host_authorities: HostAuthorities
     leases: Leases
     execs: Execs
     terminals: Terminals

@@ -45,6 +45,7 @@ class ConnectionView(msgspec.Struct, frozen=True):
     host_key_fingerprint: str | None
     host_key_type: str | None
     host_key_pinned_at: datetime | None
+    host_authority_id: str | None
     offered_host_key: OfferedHostKey | None
     last_tested_at: datetime | None
     last_test_result: str | None
@@ -291,6 +292,7 @@ def view(connection: Connection, active_session_id: str | None) -> ConnectionVie
         host_key_fingerprint=connection.host_key_fingerprint,
         host_key_type=connection.host_key_type,
         host_key_pinned_at=connection.host_key_pinned_at,
+        host_authority_id=connection.host_authority_id,
         offered_host_key=_offered(connection),
         last_tested_at=connection.last_tested_at,
         last_test_result=connection.last_test_result.value if connection.last_test_result else None,

@@ -32,6 +32,11 @@ from clawdbox.web.events import list_events
 from clawdbox.web.gate import Gate
 from clawdbox.web.guards import Door
 from clawdbox.web.health import health
+from clawdbox.web.host_authorities import (
+    add_host_authority,
+    list_host_authorities,
+    remove_host_authority,
+)
 from clawdbox.web.idempotency import Answers
 from clawdbox.web.keys import create_key, key_install_command, list_keys, revoke_key
 from clawdbox.web.limits import Limits
@@ -74,6 +79,9 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         change_connection,
         run_test,
         remove_connection,
+        list_host_authorities,
+        add_host_authority,
+        remove_host_authority,
     ],
     "Sessions": [
         start_session,

@@ -15,6 +15,7 @@ UNSAFE = frozenset({"POST", "PATCH", "DELETE"})
 BODIES: dict[str, dict[str, object]] = {
     "pair": {"code": "x"},
     "create_connection": {"label": "a", "host": "nas.lan", "username": "bob"},
+    "add_host_authority": {"public_key": "ssh-ed25519 AAAA", "patterns": "*.lan"},
     "start_session": {"connection_id": ABSENT},
     "exec_command": {"command": "true"},
     "start_turn": {"text": "help"},

@@ -8,7 +8,7 @@ from tests.web.servers import connect_to, start_session
 
 SHAPE = {
     "id", "label", "host", "port", "username", "keypair_id", "jump_connection_id", "state", "host_key_fingerprint", "host_key_type",
-    "host_key_pinned_at", "offered_host_key", "last_tested_at", "last_test_result", "last_test_message",
+    "host_key_pinned_at", "host_authority_id", "offered_host_key", "last_tested_at", "last_test_result", "last_test_message",
     "last_latency_ms", "created_at", "updated_at", "active_session_id",
 }  # fmt: skip
 

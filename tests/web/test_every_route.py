@@ -168,6 +168,9 @@ PATCH /api/v1/connections/{connection_id}
 DELETE /api/v1/connections/{connection_id}
 POST /api/v1/connections/{connection_id}/test
 GET /api/v1/connections/{connection_id}/conversation
+GET /api/v1/host-authorities
+POST /api/v1/host-authorities
+DELETE /api/v1/host-authorities/{authority_id}
 POST /api/v1/sessions
 GET /api/v1/sessions
 GET /api/v1/sessions/{session_id}

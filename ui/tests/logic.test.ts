@@ -102,7 +102,7 @@ test('identifiers are version 4 and differ', () => {
 
 test('how a connection stands, and what its last test found', () => {
   const saved: Connection = {
-    id: 'c', label: 'nas', host: 'nas.lan', port: 22, username: 'ann', keypair_id: 'k', jump_connection_id: null, state: 'draft',
+    id: 'c', label: 'nas', host: 'nas.lan', port: 22, username: 'ann', keypair_id: 'k', jump_connection_id: null, host_authority_id: null, state: 'draft',
     host_key_fingerprint: null, host_key_type: null, host_key_pinned_at: null, offered_host_key: null, last_tested_at: null,
     last_test_result: null, last_test_message: null, last_latency_ms: null, created_at: '', updated_at: '', active_session_id: null,
   }

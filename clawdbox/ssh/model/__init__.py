@@ -1,6 +1,7 @@
 """Connections, leases and terminals."""
 
 from clawdbox.ssh.model.connections import Connection, HostKey, KeyRemoval, TestOutcome, TestResult
+from clawdbox.ssh.model.host_authorities import HostAuthority, MarkKind
 from clawdbox.ssh.model.leases import (
     CloseReason,
     ExecAnswer,
@@ -15,10 +16,12 @@ __all__ = [
     "CloseReason",
     "Connection",
     "ExecAnswer",
+    "HostAuthority",
     "HostKey",
     "KeyRemoval",
     "Lease",
     "LeaseStatus",
+    "MarkKind",
     "MasterState",
     "MasterView",
     "Terminal",

@@ -25,7 +25,8 @@ class HostKey(msgspec.Struct, frozen=True):
 class Connection(msgspec.Struct, frozen=True):
     """`host_key_*` is the pin; `offered_*` the key that was shown last and is not (or no longer) the pin.
 
-    `jump_connection_id` is the jump host: the connection through which this one is reached.
+    `jump_connection_id` is the jump host: the connection through which this one is reached. `host_authority_id` is who
+    signed the host certificate that the last test met, where no key is pinned.
     """
 
     id: str
@@ -49,13 +50,16 @@ class Connection(msgspec.Struct, frozen=True):
     updated_at: datetime
     deleted_at: datetime | None
     jump_connection_id: str | None = None
+    host_authority_id: str | None = None
 
     @property
     def state(self) -> str:
-        """`draft` until a test has succeeded against the pinned key, then `tested`; `deleted` at the end."""
+        """`draft` until a test has succeeded against the pinned key or a trusted certificate, then `tested`; `deleted` at
+        the end."""
         if self.deleted_at:
             return "deleted"
-        return "tested" if self.host_key_fingerprint and self.ever_tested else "draft"
+        trusted = self.host_key_fingerprint or self.host_authority_id
+        return "tested" if trusted and self.ever_tested else "draft"
 
     @property
     def ever_tested(self) -> bool:

@@ -82,7 +82,18 @@ def untested(connection: Connection) -> Connection:
         last_test_result=None,
         last_test_message=None,
         last_latency_ms=None,
+        host_authority_id=None,
     )
+
+
+def unvouched(connection: Connection) -> Connection:
+    """The connection after the authority that spoke for its host was removed; a pin of its own holds on."""
+    return untested(connection) if connection.host_key_fingerprint is None else vouched(connection, None)
+
+
+def vouched(connection: Connection, authority_id: str | None) -> Connection:
+    """The connection trusted by a certificate of that authority, or by none."""
+    return msgspec.structs.replace(connection, host_authority_id=authority_id)
 
 
 def forgotten(connection: Connection) -> Connection:

@@ -9,10 +9,12 @@ from clawdbox.keys.model import Keypair
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Connection, HostKey, TestOutcome, TestResult
 from clawdbox.ssh.rules import connections as rules
+from clawdbox.ssh.rules import host_authorities as authority_rules
 from clawdbox.ssh.service.dialling import Dialler
 from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.service.ways import HopUntested, Way, hop_of, living_keypair, offered_key, way_to
 from clawdbox.ssh.sql import connections as sql
+from clawdbox.ssh.sql import host_authorities as authority_sql
 from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.ssh.wire.execs import run
 from clawdbox.ssh.wire.link import Link
@@ -118,6 +120,8 @@ class ConnectionTests:
             after = rules.tested(now, result, message, latency, tx.now)
             if key:
                 after = self._trail.pin(tx, actor, after, key)
+            if link and not failure:
+                after = rules.vouched(after, _authority_id(tx, after, link))
             sql.save(tx, after)
             hop = self._trail.note_hop(tx, actor, failure, "connection.test") if failure else None
             self._trail.tell(
@@ -158,6 +162,16 @@ def _way(r: Reader, connection: Connection, keypair: Keypair, trusted: HostKey |
 def _with_key(r: Reader, account_id: str, connection_id: str) -> tuple[Connection, Keypair]:
     connection = sql.get(r, account_id, connection_id)
     return connection, living_keypair(r, account_id, connection.keypair_id)
+
+
+def _authority_id(r: Reader, connection: Connection, link: Link) -> str | None:
+    """Which authority spoke for the server, if it was trusted by a certificate."""
+    if link.authority is None:
+        return None
+    living = authority_rules.trusted(
+        authority_sql.living(r, connection.account_id), connection.host, connection.port
+    )
+    return next((one.id for one in living if one.fingerprint == link.authority), None)
 
 
 async def _echo(link: Link) -> DialFailure | None:

@@ -8,7 +8,7 @@ from typing import Any
 from clawdbox.keys.service import Keys
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Connection
-from clawdbox.ssh.service.ways import HopFailure, Step, Way, to_blame
+from clawdbox.ssh.service.ways import HopFailure, Step, Way, check_revoked, to_blame
 from clawdbox.ssh.wire import openssh
 from clawdbox.ssh.wire.dial import DialFailure, Target, dial
 from clawdbox.ssh.wire.link import Link
@@ -82,6 +82,8 @@ class Dialler:
             own_port=self._addresses.own_port,
             via=jump.label if jump else None,
         )
+        if reach is openssh.dial:
+            check_revoked(step)
         async with self._slots:
             private_key = await self._keys.private_key(step.keypair)
             try:

@@ -27,7 +27,7 @@ async def take_key_off(store: Store, dialler: Dialler, connection: Connection) -
     )
     if twins:
         return KeyRemoval(False, None, "The key stays on the server: another saved connection enters by it.")
-    if connection.host_key_fingerprint is None:
+    if connection.host_key_fingerprint is None and connection.host_authority_id is None:
         return KeyRemoval(
             False, None, "The server's host key was never accepted, so the box did not log in to it."
         )

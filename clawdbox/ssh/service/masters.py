@@ -32,6 +32,8 @@ FINAL_CAUSES = frozenset(
         "forwarding",
         "jump_untested",
         "jump_host_key",
+        "host_certificate",
+        "host_key_revoked",
     }
 )
 # How long a closing master waits for its commands to end on the server: TERM, two seconds, KILL, and a look.

@@ -5,10 +5,12 @@ import msgspec
 from clawdbox.errors import Conflict
 from clawdbox.keys import sql as key_sql
 from clawdbox.keys.model import Keypair
-from clawdbox.ssh.model import Connection, HostKey
+from clawdbox.ssh.model import Connection, HostAuthority, HostKey
+from clawdbox.ssh.rules import host_authorities as authority_rules
 from clawdbox.ssh.rules import jumps as rules
 from clawdbox.ssh.rules.connections import HOST_KEY_CAUSES
 from clawdbox.ssh.sql import connections as sql
+from clawdbox.ssh.sql import host_authorities as authority_sql
 from clawdbox.ssh.wire.dial import DialFailure, Pin
 from clawdbox.store import Reader
 
@@ -64,18 +66,17 @@ def way_to(r: Reader, connection: Connection, keypair: Keypair, trusted: HostKey
     cannot be, or a key that is revoked."""
     jumps = sql.jumps(r, connection.account_id) if connection.jump_connection_id else {}
     chain = reversed(rules.hops(jumps, connection.jump_connection_id))
-    return (
-        *(_hop(r, connection.account_id, hop) for hop in chain),
-        Step(connection, keypair, pin_of(trusted)),
-    )
+    marks = authority_sql.living(r, connection.account_id)
+    hops = [_hop(r, connection.account_id, hop, marks) for hop in chain]
+    return (*hops, Step(connection, keypair, pin_of(connection, trusted, marks)))
 
 
-def _hop(r: Reader, account_id: str, connection_id: str) -> Step:
+def _hop(r: Reader, account_id: str, connection_id: str, marks: list[HostAuthority]) -> Step:
     hop = sql.get(r, account_id, connection_id, deleted=True)
     trouble = rules.untested(hop)
     if trouble is not None:
         raise HopUntested(hop, *trouble)
-    return Step(hop, living_keypair(r, account_id, hop.keypair_id), pin_of(pinned_key(hop)))
+    return Step(hop, living_keypair(r, account_id, hop.keypair_id), pin_of(hop, pinned_key(hop), marks))
 
 
 def pinned_key(connection: Connection) -> HostKey | None:
@@ -84,8 +85,27 @@ def pinned_key(connection: Connection) -> HostKey | None:
     return HostKey(connection.host_key_fingerprint, connection.host_key_type or "")
 
 
-def pin_of(trusted: HostKey | None) -> Pin:
-    return Pin(trusted.fingerprint, trusted.type or None) if trusted else Pin()
+def pin_of(connection: Connection, trusted: HostKey | None, marks: list[HostAuthority]) -> Pin:
+    """What a server may show: the trusted key, or else a certificate of an authority for its name; never a revoked key."""
+    host, port = connection.host, connection.port
+    return Pin(
+        fingerprint=trusted.fingerprint if trusted else None,
+        key_type=(trusted.type or None) if trusted else None,
+        authorities=tuple(one.fingerprint for one in authority_rules.trusted(marks, host, port)),
+        revoked=tuple(one.public_key for one in authority_rules.revoked(marks, host, port)),
+    )
+
+
+def check_revoked(step: Step) -> None:
+    """Raises DialFailure when the very key that is pinned was revoked: for a dial that cannot see this itself."""
+    texts = [text.split() for text in step.pin.revoked]
+    keys = [authority_rules.public_key(kind, encoded) for kind, encoded in texts]
+    if any(key and key.fingerprint == step.pin.fingerprint for key in keys):
+        raise DialFailure(
+            "host_key_revoked",
+            f"The host key that is pinned for {step.connection.host} is one that you revoked.",
+            "Give the server a new host key, or take the key off the revoked ones in Settings.",
+        )
 
 
 def to_blame(way: Way, number: int, failure: DialFailure) -> Connection | None:

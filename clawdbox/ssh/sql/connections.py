@@ -62,6 +62,15 @@ def jumping(r: Reader, connection_id: str) -> list[Connection]:
     )
 
 
+def vouched_for(r: Reader, authority_id: str) -> list[Connection]:
+    """The living connections that are trusted by a certificate of this authority."""
+    return r.structs(
+        Connection,
+        f"SELECT {CONNECTION} FROM ssh_connections WHERE host_authority_id = ? AND deleted_at IS NULL ORDER BY id",
+        (authority_id,),
+    )
+
+
 def insert(tx: Tx, connection: Connection) -> None:
     tx.insert("ssh_connections", msgspec.structs.asdict(connection))
 

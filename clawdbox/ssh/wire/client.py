@@ -40,6 +40,14 @@ _HOST_KEY_ALGS = (
     "sk-ecdsa-sha2-nistp256@openssh.com",
     "ssh-rsa",
 )
+_CERTIFICATE_ALGS = (
+    "ssh-ed25519-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+    "rsa-sha2-512-cert-v01@openssh.com",
+    "rsa-sha2-256-cert-v01@openssh.com",
+)
 _ALGS_OF_TYPE = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
 
 
@@ -48,6 +56,13 @@ def host_key_algs(pinned_type: str | None) -> list[str]:
     no longer has it shows what it has now instead of just hanging up."""
     first = [alg for alg in _ALGS_OF_TYPE.get(pinned_type or "", (pinned_type,)) if alg in _HOST_KEY_ALGS]
     return [*first, *(alg for alg in _HOST_KEY_ALGS if alg not in first)]
+
+
+def certificate_algs(pin: Pin) -> list[str]:
+    """Certificates are asked for where they can count: a pinned key is the narrower promise, and holds alone."""
+    if pin.fingerprint is not None or not pin.authorities:
+        return []
+    return [*_CERTIFICATE_ALGS]
 
 
 def judge_host_key(pin: Pin, offered: OfferedKey) -> Cause | None:
@@ -92,6 +107,7 @@ class Visitor(asyncssh.SSHClient):
         self._conn: asyncssh.SSHClientConnection | None = None
         self.offered: OfferedKey | None = None
         self.refusal: Cause | None = None
+        self.authority: OfferedKey | None = None
         self.weak_cipher: str | None = None
         self.banner = ""
         self._exchanges = RekeyBudget()
@@ -115,7 +131,12 @@ class Visitor(asyncssh.SSHClient):
         return self.refusal is None and self.weak_cipher is None and self._exchanges.take(monotonic())
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        return False
+        """Called with the signer of a host certificate; asyncssh itself then checks its kind, its time and its names."""
+        self.authority = OfferedKey(key.get_fingerprint("sha256"), key.get_algorithm())
+        if self.authority.fingerprint not in self._pin.authorities:
+            return False
+        self.weak_cipher = chacha_without_strict_kex(self._conn)
+        return self.weak_cipher is None
 
     def auth_banner_received(self, msg: str, lang: str) -> None:
         self.banner = plain(self.banner + plain(msg, _MOST_BANNER), _MOST_BANNER)
@@ -152,14 +173,11 @@ def options(
         agent_forwarding=False,
         pkcs11_provider=None,
         x11_forwarding=False,
-        known_hosts=(
-            [],
-            [],
-            [],
-        ),  # trusts nothing by itself, so that Visitor decides; None would trust everything
+        # trusts nothing by itself, so that Visitor decides; None would trust everything
+        known_hosts=([], [], [asyncssh.import_public_key(text) for text in pin.revoked]),
         host_key_alias=None,
         server_host_keys_handler=None,
-        server_host_key_algs=host_key_algs(pin.key_type),
+        server_host_key_algs=[*certificate_algs(pin), *host_key_algs(pin.key_type)],
         x509_trusted_certs=None,
         x509_trusted_cert_paths=(),
         preferred_auth=["publickey"],

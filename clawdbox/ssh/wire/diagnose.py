@@ -38,6 +38,7 @@ class Seen(msgspec.Struct, frozen=True):
     offered: OfferedKey | None = None
     refusal: Cause | None = None
     weak_cipher: str | None = None
+    authority: OfferedKey | None = None
     nothing_in_common: str | None = None
 
 
@@ -135,7 +136,7 @@ def _told(target: Target, seen: Seen, error: BaseException) -> tuple[Cause, str,
         case SaidTooMuch():
             return _not_ssh(target, "sends text without end instead of letting anyone log in")
         case asyncssh.HostKeyNotVerifiable():
-            return _not_ssh(target, "showed a host key that cannot be used (a certificate, or damaged)")
+            return _unverifiable(target, seen, str(error))
     return None
 
 
@@ -185,13 +186,56 @@ def _hung_up(error: BaseException) -> bool:
 
 
 def _host_key(target: Target, refusal: Cause) -> tuple[Cause, str, str]:
-    who = target.host if target.port == 22 else f"{target.host}, port {target.port},"
+    who = _who(target)
     if refusal == "host_key_unknown":
         step = "Compare the fingerprint with the server's own, then trust it."
         return refusal, f"The host key of {who} is not trusted yet. The box has not logged in.", step
     what = "a host key of another type than" if refusal == "key_type_changed" else "another host key than"
     step = "If you reinstalled the server or changed its keys, compare and trust the new one. If not, do not go on."
     return refusal, f"{who} shows {what} the trusted one. The box stopped before logging in.", step
+
+
+def _unverifiable(target: Target, seen: Seen, said: str) -> tuple[Cause, str, str]:
+    """What asyncssh itself found wrong with a host key: revoked, a certificate that does not hold, or damaged."""
+    if "revoked" in said:
+        step = "Nobody should use it any more. Give the server a new host key, or take the key off the revoked ones in Settings."
+        return (
+            "host_key_revoked",
+            f"{_who(target)} shows a host key that you revoked. The box stopped before logging in.",
+            step,
+        )
+    if seen.authority is None:
+        return _not_ssh(target, "showed a host key that cannot be used (damaged)")
+    message, step = _certificate(target, seen.authority, said)
+    return "host_certificate", f"{message} The box stopped before logging in.", step
+
+
+def _certificate(target: Target, authority: OfferedKey, said: str) -> tuple[str, str]:
+    who = _who(target)
+    sign = "Sign a new one with the authority (ssh-keygen -s … -h), and reload the SSH server."
+    if "expired" in said:
+        return f"The host certificate of {who} has expired.", sign
+    if "not yet valid" in said:
+        return (
+            f"The host certificate of {who} is not valid yet.",
+            "Compare the clocks of this box and of the machine that signed it.",
+        )
+    if "principal" in said:
+        step = (
+            "Sign a new one that names it (ssh-keygen -n), or use the name it was made for as the host here."
+        )
+        return f"The host certificate of {who} was made for other names than {target.host}.", step
+    if "certificate type" in said:
+        return f"{who} shows a user's certificate in place of a host's.", sign
+    step = "If that authority is yours, add it for this host in Settings; if not, do not go on."
+    return (
+        f"The host certificate of {who} is signed by {authority.fingerprint}, which you do not trust for it.",
+        step,
+    )
+
+
+def _who(target: Target) -> str:
+    return target.host if target.port == 22 else f"{target.host}, port {target.port},"
 
 
 def _authentication(target: Target) -> tuple[Cause, str, str]:

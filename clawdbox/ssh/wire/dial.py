@@ -91,12 +91,20 @@ async def _log_in(
     finally:
         if tunnel.tap is None:
             tunnel.close()
-    if visitor.offered is None or tunnel.tap is None or conn.is_closed():
+    shown = visitor.offered or _certified(conn, visitor)
+    if shown is None or tunnel.tap is None or conn.is_closed():
         conn.abort()
         closed = ConnectionResetError("closed during the login")
         raise diagnose.no_login(target, _seen(tunnel, visitor, opts), closed)
     tunnel.tap.logged_in = True
-    link.established(conn, visitor.offered, tunnel.tap.version or "", visitor.banner)
+    link.established(conn, shown, tunnel.tap.version or "", visitor.banner)
+    link.authority = visitor.authority.fingerprint if visitor.authority else None
+
+
+def _certified(conn: asyncssh.SSHClientConnection, visitor: Visitor) -> OfferedKey | None:
+    """The key inside the host certificate that was accepted."""
+    key = conn.get_server_host_key() if visitor.authority else None
+    return OfferedKey(key.get_fingerprint("sha256"), key.get_algorithm()) if key else None
 
 
 def _seen(tunnel: Tunnel, visitor: Visitor, opts: asyncssh.SSHClientConnectionOptions) -> diagnose.Seen:
@@ -107,5 +115,6 @@ def _seen(tunnel: Tunnel, visitor: Visitor, opts: asyncssh.SSHClientConnectionOp
         offered=visitor.offered,
         refusal=visitor.refusal,
         weak_cipher=visitor.weak_cipher,
+        authority=visitor.authority,
         nothing_in_common=nothing_in_common(offer(tap.after_version()), our_offer(opts)) if tap else None,
     )

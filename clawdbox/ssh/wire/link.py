@@ -33,6 +33,7 @@ class Link:
     def __init__(self) -> None:
         self.latency_ms = 0.0  # one round trip: how long the TCP connection took
         self.offered = OfferedKey("", "")
+        self.authority: str | None = None  # fingerprint of who signed the host certificate, if one was shown
         self.server_version = ""
         self.banner = ""
         self.ignores_signals = False

@@ -20,6 +20,8 @@ Cause = Literal[
     "forwarding",
     "jump_untested",
     "jump_host_key",
+    "host_certificate",
+    "host_key_revoked",
 ]
 
 
@@ -38,10 +40,16 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """The host key that is trusted: `SHA256:…`, or None while nothing is. The type puts that algorithm first."""
+    """The host key that is trusted: `SHA256:…`, or None while nothing is. The type puts that algorithm first.
+
+    Without a fingerprint, a host certificate of one of `authorities` (fingerprints of their keys) is trusted, too.
+    `revoked` are public keys that are trusted neither as a host's nor as an authority's.
+    """
 
     fingerprint: str | None = None
     key_type: str | None = None
+    authorities: tuple[str, ...] = ()
+    revoked: tuple[str, ...] = ()
 
 
 class OfferedKey(msgspec.Struct, frozen=True):

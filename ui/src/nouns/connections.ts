@@ -16,6 +16,7 @@ export interface Connection {
   host_key_fingerprint: string | null
   host_key_type: string | null
   host_key_pinned_at: string | null
+  host_authority_id: string | null
   offered_host_key: (HostKey & { at: string }) | null
   last_tested_at: string | null
   last_test_result: 'ok' | 'failed' | 'timeout' | 'host_key_mismatch' | null
