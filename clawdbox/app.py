@@ -22,12 +22,18 @@ from clawdbox.settings import Settings
 from clawdbox.ssh.service.connections import Connections
 from clawdbox.ssh.service.dialling import Addresses, Dialler
 from clawdbox.ssh.service.execs import Execs
+from clawdbox.ssh.service.file_edits import FileEdits
+from clawdbox.ssh.service.file_trail import FileTrail
+from clawdbox.ssh.service.files import Files
 from clawdbox.ssh.service.host_authorities import HostAuthorities
 from clawdbox.ssh.service.janitor import Janitor
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.recordings import Recordings
+from clawdbox.ssh.service.removals import Removals
+from clawdbox.ssh.service.sftp_pool import SftpPool
 from clawdbox.ssh.service.terminals import Terminals
 from clawdbox.ssh.service.trail import Trail
+from clawdbox.ssh.service.uploads import Uploads
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.ssh.wire import openssh
 from clawdbox.ssh.wire.demo import DemoServer
@@ -56,6 +62,10 @@ class Box:
     execs: Execs
     terminals: Terminals
     recordings: Recordings
+    files: Files
+    file_edits: FileEdits
+    uploads: Uploads
+    removals: Removals
     conversations: Conversations
     recovery: Recovery
     owner: Account
@@ -119,10 +129,18 @@ class Box:
         self.recordings = Recordings(
             store, self.ledger, settings, self.sealer, self.terminals, self.data_dir / RECORDINGS
         )
+        self._wire_files()
         self.conversations = Conversations(store, self.ledger, self.hub, settings, self.execs)
         self.leases.writes.on_started = self.conversations.lease_started
         self.leases.writes.on_ended = self.conversations.lease_ended
         self.leases.on_closing.append(self.terminals.close_all)
+
+    def _wire_files(self) -> None:
+        pool, trail = SftpPool(self.leases), FileTrail(self.store, self.ledger)
+        self.files = Files(self.store, trail, pool)
+        self.file_edits = FileEdits(trail, pool)
+        self.uploads = Uploads(self.store, trail, pool, self.leases, self.mac_key(Label.UPLOAD))
+        self.removals = Removals(self.store, trail, pool, self.leases)
 
     def _make_key(self, tx: Tx, actor: Actor, account_id: str) -> object:
         return self.keys.create_in(tx, actor, account_id, "default")

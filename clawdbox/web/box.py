@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from clawdbox.settings import Settings
     from clawdbox.ssh.service.connections import Connections
     from clawdbox.ssh.service.execs import Execs
+    from clawdbox.ssh.service.file_edits import FileEdits
+    from clawdbox.ssh.service.files import Files
     from clawdbox.ssh.service.host_authorities import HostAuthorities
     from clawdbox.ssh.service.leases import Leases
     from clawdbox.ssh.service.recordings import Recordings
+    from clawdbox.ssh.service.removals import Removals
     from clawdbox.ssh.service.terminals import Terminals
+    from clawdbox.ssh.service.uploads import Uploads
     from clawdbox.store import Store
 
 
@@ -41,6 +45,10 @@ class Box(Protocol):
     execs: Execs
     terminals: Terminals
     recordings: Recordings
+    files: Files
+    file_edits: FileEdits
+    uploads: Uploads
+    removals: Removals
     conversations: Conversations
     recovery: Recovery
 

@@ -37,6 +37,7 @@ _TAGS = {
     "Connections": "Saved SSH servers and their host keys.",
     "Sessions": "Leases, commands and terminals.",
     "Recordings": "What terminals showed, kept to be played again.",
+    "Files": "What lies on the server of a session, over SFTP.",
     "Conversations": "The chat on a connection.",
     "Events": "What happened, and who did it.",
     "Settings": "What a person may choose.",

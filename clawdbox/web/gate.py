@@ -21,13 +21,15 @@ from clawdbox.web.problems import respond, status_of, too_large
 from clawdbox.web.visit import Means, Visit, visit_of
 
 _JSON = ("application/json", "")
+_RAW = ("application/octet-stream", "")
 
 
 class Gate:
     """ASGI middleware of every route. What a route is, its `opt` says:
 
     `action` its name in the audit trail, `public` no login needed, `viewer` open to a viewer although it changes
-    something, `unlimited` its own time-out rules, `once` False: its answer holds a secret and is never stored.
+    something, `unlimited` its own time-out rules, `once` False: its answer holds a secret and is never stored, `raw`
+    its body is bytes and not JSON, and it has its own way of being sent twice.
     """
 
     def __init__(self, app: ASGIApp, box: Box, limits: Limits, answers: Answers) -> None:
@@ -90,22 +92,23 @@ class Gate:
         if visit.method in SAFE_METHODS:
             await run(send)
             return
-        check_media_type(scope)
-        body = await self._read(scope, receive)
+        check_media_type(scope, raw=bool(opt.get("raw")))
+        body = await self._read(scope, receive, text=not opt.get("raw"))
         raw = header_bytes(scope, idempotency.HEADER)
-        if raw is None or visit.principal is None or opt.get("once") is False:
+        if raw is None or visit.principal is None or opt.get("once") is False or opt.get("raw"):
             await run(send)
             return
         key = idempotency.check_key(raw)
         request_hash = idempotency.hash_request(visit.method, scope["path"], scope["query_string"], body)
         await self._answers.once(visit.principal.account_id, key, request_hash, run, send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read(self, scope: Scope, receive: Receive, *, text: bool) -> bytes:
         """The body, which Litestar keeps for the handler. Raises Problem when it is too large, too slow or no text."""
         try:
             async with asyncio.timeout(self._box.settings.request_timeout_s):
                 body = await Request[Any, Any, Any](scope, receive).body()
-            body.decode()
+            if text:
+                body.decode()
         except RequestEntityTooLarge:
             raise too_large() from None
         except TimeoutError:
@@ -220,10 +223,14 @@ def check_ids(scope: Scope) -> None:
             raise NotFound
 
 
-def check_media_type(scope: Scope) -> None:
-    """JSON only: a form, which any site's page could send without asking, is never read as JSON."""
+def check_media_type(scope: Scope, *, raw: bool = False) -> None:
+    """JSON, or bytes, only: a form, which any site's page could send without asking, is never read as either."""
     text = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
-    if text not in _JSON:
+    if raw and text not in _RAW:
+        raise Problem(
+            "unsupported_media_type", "Send bytes, with the header Content-Type: application/octet-stream."
+        )
+    if not raw and text not in _JSON:
         raise Problem("unsupported_media_type", "Send JSON, with the header Content-Type: application/json.")
 
 

@@ -33,12 +33,15 @@ BY_CLASS: dict[type[Problem], int] = {
 }
 # What its class alone does not tell.
 BY_CODE = {
+    "file_not_found": 404,
+    "file_timeout": 504,
     "headers_too_large": 431,
     "host_refused": 421,
     "idempotency_key_reused": 422,
     "internal_error": 500,
     "malformed_json": 400,
     "method_not_allowed": 405,
+    "range_not_satisfiable": 416,
     "request_timeout": 504,
     "unsupported_media_type": 415,
 }
@@ -97,6 +100,8 @@ def headers_of(problem: Problem) -> dict[str, str]:
         return {"www-authenticate": 'Bearer realm="clawdbox"'}
     if status == 405:
         return {"allow": str(problem.detail.get("allow", "GET"))}
+    if status == 416:
+        return {"content-range": f"bytes */{problem.detail.get('size', '*')}"}
     return {}
 
 
@@ -235,7 +240,7 @@ def _phrase(status: int) -> str:
     return _NAMES.get(status) or HTTPStatus(status).phrase
 
 
-_NAMES = {413: "Content Too Large", 422: "Unprocessable Content"}
+_NAMES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 
 
 WHEN = {

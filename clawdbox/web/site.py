@@ -29,6 +29,24 @@ from clawdbox.web.conversations import (
     start_turn,
 )
 from clawdbox.web.events import list_events
+from clawdbox.web.file_removals import begin_removal, cancel_removal, confirm_removal, get_removal
+from clawdbox.web.file_transfers import (
+    begin_upload,
+    cancel_upload,
+    download_file,
+    finish_upload,
+    list_uploads,
+    send_piece,
+)
+from clawdbox.web.files import (
+    get_file,
+    list_files,
+    make_folder,
+    move_file,
+    open_text,
+    save_text,
+    set_file_mode,
+)
 from clawdbox.web.gate import Gate
 from clawdbox.web.guards import Door
 from clawdbox.web.health import health
@@ -104,6 +122,25 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         play_recording,
         get_recording_policy,
         change_recording_policy,
+    ],
+    "Files": [
+        list_files,
+        get_file,
+        make_folder,
+        move_file,
+        set_file_mode,
+        open_text,
+        save_text,
+        download_file,
+        begin_upload,
+        list_uploads,
+        send_piece,
+        finish_upload,
+        cancel_upload,
+        begin_removal,
+        get_removal,
+        confirm_removal,
+        cancel_removal,
     ],
     "Conversations": [
         get_conversation,

@@ -21,7 +21,15 @@ BODIES: dict[str, dict[str, object]] = {
     "start_turn": {"text": "help"},
     "rename_recording": {"title": "a"},
     "change_recording_policy": {"record": "ask"},
+    "make_folder": {"path": "/a"},
+    "move_file": {"path": "/a", "to": "/b"},
+    "set_file_mode": {"path": "/a", "mode": "0644"},
+    "save_text": {"path": "/a", "text": "", "version": ""},
+    "begin_upload": {"path": "/a", "size": 1},
+    "begin_removal": {"path": "/a"},
 }
+# Their body is bytes.
+RAW = frozenset({"send_piece"})
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -36,7 +44,8 @@ class Route(msgspec.Struct, frozen=True):
 
     @property
     def body(self) -> dict[str, object] | None:
-        return BODIES.get(self.name, {}) if self.method in ("POST", "PATCH") else None
+        takes_json = self.method in ("POST", "PATCH") and self.name not in RAW
+        return BODIES.get(self.name, {}) if takes_json else None
 
     def at(self, **values: str) -> str:
         return self.path.format(**{**dict.fromkeys(self.parameters, ABSENT), **values})

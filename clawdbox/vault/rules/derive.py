@@ -18,9 +18,10 @@ class Label(StrEnum):
     AUDIT = "clawdbox/audit-mac/v1"
     COOKIE = "clawdbox/cookie-mac/v1"
     CSRF = "clawdbox/csrf-nonce/v1"
+    UPLOAD = "clawdbox/upload-part/v1"
 
 
-MAC_LABELS = frozenset({Label.AUDIT, Label.COOKIE, Label.CSRF})
+MAC_LABELS = frozenset({Label.AUDIT, Label.COOKIE, Label.CSRF, Label.UPLOAD})
 
 
 def join(*parts: str | bytes) -> bytes:
