@@ -27,10 +27,12 @@ from clawdbox.ssh.service.file_trail import FileTrail
 from clawdbox.ssh.service.files import Files
 from clawdbox.ssh.service.host_authorities import HostAuthorities
 from clawdbox.ssh.service.janitor import Janitor
+from clawdbox.ssh.service.kept_terminals import KeptTerminals
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.recordings import Recordings
 from clawdbox.ssh.service.removals import Removals
 from clawdbox.ssh.service.sftp_pool import SftpPool
+from clawdbox.ssh.service.spills import Spills
 from clawdbox.ssh.service.terminals import Terminals
 from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.service.uploads import Uploads
@@ -44,6 +46,7 @@ from clawdbox.vault import Keyring, Label, RecoveryWords, Sealer, prepare_folder
 log = logs.get("app")
 DATABASE = "clawdbox.db"
 RECORDINGS = "recordings"
+SPILL = "spill"
 DEMO_LABEL = "Demo server"
 
 
@@ -66,6 +69,7 @@ class Box:
     file_edits: FileEdits
     uploads: Uploads
     removals: Removals
+    kept_terminals: KeptTerminals
     conversations: Conversations
     recovery: Recovery
     owner: Account
@@ -125,7 +129,11 @@ class Box:
         self.connections = Connections(store, self.ledger, settings, self.addresses, dialler, trail)
         self.leases = Leases(store, self.ledger, settings, self.accounts, trail, dialler, self.metrics)
         self.execs = Execs(store, self.ledger, self.leases)
-        self.terminals = Terminals(store, self.ledger, settings, self.leases)
+        self.kept_terminals = KeptTerminals(store, self.ledger, self.leases)
+        spills = Spills(
+            self.data_dir / SPILL, settings.terminal_spill_bytes, settings.terminal_spill_total_bytes
+        )
+        self.terminals = Terminals(store, self.ledger, settings, self.leases, self.kept_terminals, spills)
         self.recordings = Recordings(
             store, self.ledger, settings, self.sealer, self.terminals, self.data_dir / RECORDINGS
         )
@@ -176,6 +184,7 @@ class Box:
         self.stopping.set()
         await self.conversations.stop()
         await self.leases.stop()
+        await self.terminals.stop()
         if self._demo:
             await self._demo.stop()
         for job in self._jobs:

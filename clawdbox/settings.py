@@ -17,6 +17,7 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=366 * 86400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Bytes = Annotated[int, msgspec.Meta(ge=1, le=1 << 50)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +52,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     heartbeat_interval_s: Seconds = 30
     heartbeat_dead_s: Seconds = 120
     janitor_interval_s: Seconds = 60
-    terminal_ring_bytes: Count = 1_048_576
+    terminal_ring_bytes: Count = 262_144
+    terminal_spill_bytes: Size = 16_777_216
+    terminal_spill_total_bytes: Size = 268_435_456
 
     # Recordings of terminals
     recording_max_bytes: Bytes = 67_108_864

@@ -207,7 +207,7 @@ CREATE TABLE terminals (
   end_reason TEXT,
   created_at TEXT NOT NULL,
   ended_at TEXT
-) STRICT;
+, kept_terminal_id TEXT REFERENCES kept_terminals (id)) STRICT;
 
 CREATE INDEX terminals_session_lease_id_idx ON terminals (session_lease_id);
 
@@ -259,6 +259,21 @@ CREATE TABLE idempotency_keys (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
+
+CREATE TABLE kept_terminals (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  connection_id TEXT NOT NULL REFERENCES ssh_connections (id),
+  name TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'kept' CHECK (state IN ('kept', 'ended')),
+  end_reason TEXT,
+  cols INTEGER NOT NULL,
+  rows INTEGER NOT NULL,
+  created_at TEXT NOT NULL,
+  ended_at TEXT
+) STRICT;
+
+CREATE INDEX kept_terminals_connection_id_idx ON kept_terminals (connection_id) WHERE state = 'kept';
 
 CREATE INDEX ssh_connections_jump_connection_id_idx ON ssh_connections (jump_connection_id) WHERE jump_connection_id IS NOT NULL;
 

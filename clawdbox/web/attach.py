@@ -4,6 +4,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from litestar import websocket
 
 from clawdbox.errors import Invalid, Problem
@@ -11,16 +12,27 @@ from clawdbox.ids import new_token
 from clawdbox.ssh.model import Terminal
 from clawdbox.web import sockets
 from clawdbox.web.fields import MAX_SEQ, PathId
-from clawdbox.web.live import Heard, Line, Socket, after_of, query_of, refuse, serve
+from clawdbox.web.live import Heard, Line, Socket, after_of, number_of, query_of, refuse, serve
 from clawdbox.web.sockets import Hangup
 from clawdbox.web.visit import at
 
 if TYPE_CHECKING:
-    from clawdbox.ssh.service.terminals import LiveTerminal
+    from clawdbox.ssh.service.live_terminal import LiveTerminal
 
 CREDIT = 1_048_576
+TAIL = 262_144
+LEAST_LAG = 65_536
 _FRAME = 65_536
 _CLIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """The query of an attach. `most` is how many bytes a client would rather skip than lag behind by."""
+
+    client: str
+    after: int | None
+    most: int | None
+    view: bool
 
 
 @websocket("/sessions/{session_id:str}/terminals/{terminal_id:str}/attach", opt={"action": "terminal.attach"})
@@ -28,40 +40,43 @@ async def attach(socket: Socket, session_id: PathId, terminal_id: PathId) -> Non
     """See a terminal and type into it. `after` is the offset up to which the client has its output."""
     box, who = at(socket)
     try:
-        query = query_of(socket)
-        after, client = after_of(query), _client_of(query)
+        wanted = _wanted(query_of(socket))
         terminal = await box.terminals.live(who.account_id, session_id, terminal_id)
     except Problem as problem:
         await refuse(socket, problem)
         return
     if isinstance(terminal, Terminal):
-        await serve(socket, lambda line: _tell_end(line, terminal, after), _nobody_types)
+        await serve(socket, lambda line: _tell_end(line, terminal, wanted.after), _nobody_types)
         return
-    screen = Screen(terminal, client, after, may_type=who.account.role != "viewer")
+    screen = Screen(terminal, wanted, may_type=who.account.role != "viewer" and not wanted.view)
     await serve(socket, screen.talk, screen.hear)
 
 
 class Screen:
     """One client's view of a living terminal. `_offset` is what was sent to it, `_received` what it says it has."""
 
-    def __init__(self, live: "LiveTerminal", client: str, after: int | None, *, may_type: bool) -> None:
+    def __init__(self, live: "LiveTerminal", wanted: Wanted, *, may_type: bool) -> None:
         self._live = live
-        self._client = client
+        self._client = wanted.client
+        self._most = wanted.most
         self._may_type = may_type
-        start = live.ring.start if after is None else min(after, live.ring.end)
+        ring = live.ring
+        start = max(ring.start, ring.end - TAIL) if wanted.after is None else min(wanted.after, ring.end)
         self._offset = self._received = start
-        self._size = (live.view.cols, live.view.rows)
+        self._size = self._size_now()
+        self._away = live.is_away
         self._line: Line | None = None
         self._wake = asyncio.Event()
 
     async def talk(self, line: Line) -> None:
-        with self._live.listen() as signal:
+        attended = self._live.attended(self._client) if self._may_type else self._live.listen()
+        with attended as signal:
             self._wake = signal
             await self._hello(line)
             self._line = line
             while True:
                 signal.clear()
-                await self._tell_size(line)
+                await self._tell_standing(line)
                 if not await self._send_some(line):
                     if not self._live.is_open and self._offset >= self._live.ring.end:
                         await _say_ended(line, self._live.view)
@@ -73,7 +88,7 @@ class Screen:
             await self._type(heard)
         elif heard.type == "resize" and heard.cols is not None and heard.rows is not None:
             self._need_right()
-            await self._live.resize(heard.cols, heard.rows)
+            self._live.wish(self._client, heard.cols, heard.rows, take=heard.take)
         elif heard.type == "received" and heard.offset is not None:
             self._received = max(self._received, min(heard.offset, self._offset))
             self._wake.set()
@@ -94,27 +109,47 @@ class Screen:
             raise Hangup(sockets.FORBIDDEN, "role_forbidden")
 
     async def _hello(self, line: Line) -> None:
-        await _say_hello(line, self._live.view, self._live.last_input(self._client))
+        _, _, yours = self._size
+        more = {"offset": max(self._offset, self._live.ring.start), "yours": yours, "away": self._away}
+        more["may_type"] = self._may_type
+        await _say_hello(line, self._live.view, self._live.last_input(self._client), **more)
 
-    async def _tell_size(self, line: Line) -> None:
-        view = self._live.view
-        if self._size != (view.cols, view.rows):
-            self._size = (view.cols, view.rows)
-            await line.say("size", cols=view.cols, rows=view.rows)
+    def _size_now(self) -> tuple[int, int, bool | None]:
+        """`yours` is None while no device has the size."""
+        view, owner = self._live.view, self._live.sizes.owner
+        return view.cols, view.rows, None if owner is None else owner == self._client
+
+    async def _tell_standing(self, line: Line) -> None:
+        size = self._size_now()
+        if self._size != size:
+            self._size = size
+            await line.say("size", cols=size[0], rows=size[1], yours=size[2])
+        if self._away != self._live.is_away and self._live.is_open:
+            self._away = self._live.is_away
+            await line.say("away", away=self._away, input_seq=self._live.last_input(self._client))
 
     async def _send_some(self, line: Line) -> bool:
         """A frame, as far as the client's credit goes; whether there may be more."""
         ring = self._live.ring
         if self._offset < ring.start:
-            await line.say("gap", **{"from": self._offset, "to": ring.start})
-            self._offset = self._received = ring.start
+            await self._skip(line, ring.start, kept=False)
+        elif self._most and ring.end - self._offset > self._most:
+            await self._skip(line, ring.end - self._most // 2, kept=True)
         room = self._received + CREDIT - self._offset
-        data = ring.read(self._offset, min(_FRAME, room)) if room > 0 else b""
-        if not data:
+        if room <= 0 or self._offset >= ring.end:
             return False
-        await line.send(self._offset.to_bytes(8, "big") + data)
-        self._offset += len(data)
+        if self._offset < ring.start:
+            return True
+        data = await ring.read(self._offset, min(_FRAME, room))
+        if data:
+            await line.send(self._offset.to_bytes(8, "big") + data)
+            self._offset += len(data)
         return True
+
+    async def _skip(self, line: Line, to: int, *, kept: bool) -> None:
+        begin, self._offset = self._offset, to
+        self._received = max(self._received, to)
+        await line.say("gap", **{"from": begin, "to": to, "kept": kept})
 
 
 async def _tell_end(line: Line, terminal: Terminal, after: int | None) -> None:
@@ -131,25 +166,32 @@ async def _nobody_types(_heard: Heard | bytes) -> None:
     """It has ended: input has nowhere to go."""
 
 
-async def _say_hello(line: Line, terminal: Terminal, input_seq: int) -> None:
+async def _say_hello(line: Line, terminal: Terminal, input_seq: int, **more: Any) -> None:
     values: dict[str, Any] = {
         "start_offset": terminal.start_offset,
         "end_offset": terminal.end_offset,
+        "offset": terminal.end_offset,
         "cols": terminal.cols,
         "rows": terminal.rows,
+        "yours": None,
+        "away": False,
+        "may_type": False,
         "input_seq": input_seq,
         "state": terminal.state,
     }
-    await line.say("hello", **values)
+    await line.say("hello", **{**values, **more})
 
 
 async def _say_ended(line: Line, terminal: Terminal) -> None:
     await line.say("ended", exit_status=terminal.exit_status, end_reason=terminal.end_reason)
 
 
-def _client_of(query: dict[str, str]) -> str:
-    """Whose input numbers these are. Raises Invalid."""
+def _wanted(query: dict[str, str]) -> Wanted:
+    """Raises Invalid."""
     client = query.get("client") or new_token()
     if not _CLIENT.fullmatch(client):
         raise Invalid("client", "Use at most 64 letters, digits, dashes and underscores.")
-    return client
+    most = number_of(query, "most")
+    if most is not None and most < LEAST_LAG:
+        raise Invalid("most", f"Choose at least {LEAST_LAG} bytes.")
+    return Wanted(client, after_of(query), most, query.get("view", "0") not in ("", "0"))

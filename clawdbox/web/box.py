@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clawdbox.ssh.service.file_edits import FileEdits
     from clawdbox.ssh.service.files import Files
     from clawdbox.ssh.service.host_authorities import HostAuthorities
+    from clawdbox.ssh.service.kept_terminals import KeptTerminals
     from clawdbox.ssh.service.leases import Leases
     from clawdbox.ssh.service.recordings import Recordings
     from clawdbox.ssh.service.removals import Removals
@@ -49,6 +50,7 @@ class Box(Protocol):
     file_edits: FileEdits
     uploads: Uploads
     removals: Removals
+    kept_terminals: KeptTerminals
     conversations: Conversations
     recovery: Recovery
 

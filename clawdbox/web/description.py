@@ -27,7 +27,7 @@ answer again for a day, marked `Idempotency-Replayed: true`.
 
 **WebSockets** (text frames are JSON; `{"type":"ping"}` every 30 s wants a `{"type":"pong"}`):
 `/api/v1/events/live?after=`, `/api/v1/conversations/{id}/live?after=` say `ready`, then an `event` each;
-`/api/v1/sessions/{id}/terminals/{terminal_id}/attach?after=&client=` says `hello`, then binary frames of an 8-byte
+`/api/v1/sessions/{id}/terminals/{terminal_id}/attach?after=&client=&most=&view=` says `hello`, then binary frames of an 8-byte
 offset and output, and takes binary frames of an 8-byte input number and input, `resize` and `received`.
 Close codes: 1000 ended, 1012 the box restarts, 4401 login ended, 4403 not allowed, 4404 unknown, 4408 too slow.
 """

@@ -45,6 +45,7 @@ class Heard(msgspec.Struct, frozen=True):
     cols: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
     rows: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
     offset: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)] | None = None
+    take: bool = False
 
 
 Hear = Callable[[Heard | bytes], Awaitable[None]]
@@ -204,11 +205,16 @@ def query_of(socket: Socket) -> dict[str, str]:
 
 def after_of(query: dict[str, str]) -> int | None:
     """Raises Invalid."""
-    text = query.get("after")
+    return number_of(query, "after")
+
+
+def number_of(query: dict[str, str], name: str) -> int | None:
+    """Raises Invalid."""
+    text = query.get(name)
     if text is None:
         return None
     if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > MAX_SEQ:
-        raise Invalid("after", "Give the last number you have, or leave it out.")
+        raise Invalid(name, "Give the last number you have, or leave it out.")
     return int(text)
 
 

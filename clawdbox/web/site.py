@@ -56,6 +56,7 @@ from clawdbox.web.host_authorities import (
     remove_host_authority,
 )
 from clawdbox.web.idempotency import Answers
+from clawdbox.web.kept_terminals import end_kept_terminal, list_kept_terminals
 from clawdbox.web.keys import create_key, key_install_command, list_keys, revoke_key
 from clawdbox.web.limits import Limits
 from clawdbox.web.logins import list_logins, revoke_login
@@ -110,6 +111,8 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         open_terminal,
         list_terminals,
         close_terminal,
+        list_kept_terminals,
+        end_kept_terminal,
         attach,
     ],
     "Recordings": [

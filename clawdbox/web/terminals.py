@@ -7,7 +7,7 @@ from litestar import delete, get, post
 from litestar.params import JSONBody
 
 from clawdbox.ssh.model import Terminal
-from clawdbox.web.fields import Cols, PathId, Rows
+from clawdbox.web.fields import Cols, Id, PathId, Rows
 from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, at
 
@@ -26,6 +26,7 @@ class TerminalView(msgspec.Struct, frozen=True):
     end_offset: int
     created_at: datetime
     ended_at: datetime | None
+    kept_id: str | None
     attach_path: str
 
 
@@ -38,8 +39,12 @@ class OneTerminal(msgspec.Struct, frozen=True):
 
 
 class NewTerminal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`keep_alive` runs the shell in tmux on the server; `kept_id` goes on with such a one."""
+
     cols: Cols = 80
     rows: Rows = 24
+    keep_alive: bool = False
+    kept_id: Id | None = None
 
 
 NOTHING_GIVEN = NewTerminal()
@@ -52,17 +57,27 @@ NOTHING_GIVEN = NewTerminal()
     responses=usual(
         404,
         422,
-        s409="`session_not_active`, `session_reconnecting`, `terminal_limit_reached`, `terminal_refused`.",
+        s409="`session_not_active`, `session_reconnecting`, `terminal_limit_reached`, `terminal_refused`,"
+        " `tmux_missing` (with `keep_alive`), `kept_terminal_gone` (with `kept_id`).",
     ),
 )
 async def open_terminal(
     request: Req, session_id: PathId, data: JSONBody[NewTerminal] = NOTHING_GIVEN
 ) -> OneTerminal:
-    """A login shell in a PTY. It lives as long as the session does, whether or not anyone is attached."""
+    """A login shell in a PTY. It lives as long as the session does, whether or not anyone is attached.
+
+    With `keep_alive` it runs in tmux and goes on on the server when the session ends; with `kept_id` this session
+    takes up such a terminal of its connection.
+    """
     box, who = at(request)
-    return OneTerminal(
-        view(await box.terminals.open(who.actor, who.account_id, session_id, data.cols, data.rows))
-    )
+    size = data.cols, data.rows
+    if data.kept_id is None:
+        opened = await box.terminals.open(
+            who.actor, who.account_id, session_id, *size, keep_alive=data.keep_alive
+        )
+    else:
+        opened = await box.terminals.resume(who.actor, who.account_id, session_id, data.kept_id, *size)
+    return OneTerminal(view(opened))
 
 
 @get("/sessions/{session_id:str}/terminals", summary="Terminals of a session", responses=usual(404))
@@ -77,10 +92,12 @@ async def list_terminals(request: Req, session_id: PathId) -> TerminalList:
     status_code=200,
     opt={"action": "terminal.close"},
     summary="Close a terminal",
-    responses=usual(404),
+    responses=usual(
+        404, s409="A kept one: `session_reconnecting`, or its server did not end it (`terminal_refused`)."
+    ),
 )
 async def close_terminal(request: Req, session_id: PathId, terminal_id: PathId) -> OneTerminal:
-    """Hangs up. Repeating it changes nothing."""
+    """Hangs up; one that is kept alive is ended on the server, too. Repeating it changes nothing."""
     box, who = at(request)
     return OneTerminal(view(await box.terminals.close(who.actor, who.account_id, session_id, terminal_id)))
 
@@ -98,5 +115,6 @@ def view(terminal: Terminal) -> TerminalView:
         end_offset=terminal.end_offset,
         created_at=terminal.created_at,
         ended_at=terminal.ended_at,
+        kept_id=terminal.kept_id,
         attach_path=f"/api/v1/sessions/{terminal.session_id}/terminals/{terminal.id}/attach",
     )

@@ -337,7 +337,7 @@ async def test_output_of_a_terminal_keeps_its_lease(world: World) -> None:
     world.clock.turn(1700)
     before = live.ring.end
     await live.type("a", 1, b"echo $((6*7))\n")
-    await eventually(lambda: b"42" in live.ring.read(before, 1000))
+    await eventually(lambda: b"42" in live.ring.recent(before, 1000))
     world.clock.turn(1700)
     assert await world.janitor.sweep() == 0
 

@@ -186,7 +186,7 @@ async def test_a_policy_records_each_terminal_from_its_first_byte_and_ends_by_th
     done = await ended(world, recording)
     assert done.end_reason == "terminal_ended"
     _, events = parsed(await cast_of(world.box, done))
-    assert shown(events).encode() == live.ring.read(0, 1_000_000)
+    assert shown(events).encode() == live.ring.recent(0, 1_000_000)
 
     await recordings.choose(world.me, world.owner, world.connection.id, Policy.NEVER)
     quiet = await world.open_terminal(lease)
@@ -347,7 +347,7 @@ async def main(folder, connection_id):
     recording = await box.recordings.begin(me, owner, lease.id, terminal.id)
     path = box.data_dir / "recordings" / (recording.id + ".cast")
     await live.type("a", 1, b"seq 1 30000; echo sa''fe\\n")
-    while b"safe" not in live.ring.read(live.ring.start, 10_000_000):
+    while b"safe" not in live.ring.recent(live.ring.start, 10_000_000):
         await asyncio.sleep(0.02)
     size = 0
     while path.stat().st_size > size or not size:  # two rounds of the writer

@@ -22,8 +22,17 @@ ALL = 100_000_000
 
 async def says(live: LiveTerminal, text: bytes, after: int = 0) -> bytes:
     """The output from `after` on, once it contains `text`."""
-    await eventually(lambda: text in live.ring.read(after, ALL), what=f"{text!r} on the terminal")
-    return live.ring.read(after, ALL)
+    await eventually(lambda: text in live.ring.recent(after, ALL), what=f"{text!r} on the terminal")
+    return await whole(live, after)
+
+
+async def whole(live: LiveTerminal, after: int = 0) -> bytes:
+    """All that is kept from `after` on, in memory and on disk."""
+    pieces, offset = [], max(after, live.ring.start)
+    while piece := await live.ring.read(offset, ALL):
+        pieces.append(piece)
+        offset += len(piece)
+    return b"".join(pieces)
 
 
 async def ends(live: LiveTerminal) -> Terminal:
@@ -46,22 +55,23 @@ async def test_a_terminal_is_a_real_one_of_the_size_that_was_asked_for(world: Wo
 async def test_every_byte_has_its_offset_however_it_is_read(world: World) -> None:
     live = await world.open_terminal(await world.ready())
     await live.type("a", 1, b"stty -echo; seq 1 20000; echo d''one\n")
-    whole = await says(live, b"done")
+    await says(live, b"done")
     end = live.ring.end
-    whole = live.ring.read(0, ALL)
-    assert (live.view.start_offset, live.view.end_offset, len(whole)) == (0, end, end)
-    assert b"\r\n".join(b"%d" % n for n in range(1, 20001)) in whole
+    everything = await whole(live)
+    assert (live.view.start_offset, live.view.end_offset, len(everything)) == (0, end, end)
+    assert b"\r\n".join(b"%d" % n for n in range(1, 20001)) in everything
     piecewise, offset = b"", 0
-    while piece := live.ring.read(offset, 777):
+    while piece := await live.ring.read(offset, 777):
         piecewise += piece
         offset += len(piece)
-    assert piecewise == live.ring.read(0, offset)
+    assert piecewise == (await whole(live))[:offset]
 
 
 async def test_an_overflowed_ring_begins_where_it_says(
     tmp_path: Path, clock: HandClock, server: Sshd
 ) -> None:
-    box = Box(tmp_path / "box", Settings(allow_loopback=True, terminal_ring_bytes=10_000), clock)
+    settings = Settings(allow_loopback=True, terminal_ring_bytes=10_000, terminal_spill_bytes=0)
+    box = Box(tmp_path / "box", settings, clock)
     await box.start()
     try:
         world = await World.meet(box, clock, server)
@@ -70,7 +80,7 @@ async def test_an_overflowed_ring_begins_where_it_says(
         await says(live, b"done")
         view = live.view
         assert 0 < view.start_offset < view.end_offset
-        kept = live.ring.read(0, ALL)
+        kept = await whole(live)
         assert 10_000 <= len(kept) == view.end_offset - view.start_offset
         assert b"19999\r\n20000\r\n" in kept
         assert b"\r\n1\r\n2\r\n" not in kept
@@ -170,7 +180,7 @@ async def test_a_terminal_ends_with_its_lease_and_its_bytes_stay_readable(world:
     await world.close(lease)
     view = live.view
     assert (view.state, view.end_reason) == ("ended", "session_closed")
-    assert b"ready" in live.ring.read(0, ALL)
+    assert b"ready" in await whole(live)
     assert await world.box.terminals.live(world.owner, lease.id, live.id) is live
     shell = int((world.server.folder.parent / "home" / "shell").read_text())
     await eventually(lambda: not Path(f"/proc/{shell}").exists(), what="the end of the shell on the server")

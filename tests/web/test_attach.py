@@ -167,8 +167,9 @@ async def test_a_new_size_reaches_the_server_and_every_page(phone: Client, termi
         await one.greet()
         await two.greet()
         await one.say("resize", cols=123, rows=45)
-        for screen in (one, two):
-            assert await screen.until_told("size") == {"type": "size", "cols": 123, "rows": 45}
+        for screen, yours in ((one, True), (two, False)):
+            told = await screen.until_told("size")
+            assert told == {"type": "size", "cols": 123, "rows": 45, "yours": yours}
         await one.type("stty size\n")
         await one.until(b"45 123")
 
@@ -206,7 +207,7 @@ async def test_a_terminal_whose_bytes_are_gone_still_says_what_became_of_it(
 class TestBounds:
     @pytest.fixture
     async def served(self, make: Make) -> Served:
-        return await make(allow_loopback=True, terminal_ring_bytes=100_000)
+        return await make(allow_loopback=True, terminal_ring_bytes=100_000, terminal_spill_bytes=0)
 
     async def test_what_is_no_longer_kept_is_a_gap_and_never_silent(
         self, served: Served, phone: Client, terminal: Json
@@ -234,7 +235,7 @@ class TestBounds:
     async def test_a_page_that_renders_nothing_is_sent_no_more_than_its_credit(
         self, make: Make, sshd: Sshd
     ) -> None:
-        served = await make(allow_loopback=True, terminal_ring_bytes=4 * CREDIT)
+        served = await make(allow_loopback=True, terminal_ring_bytes=4 * CREDIT, terminal_spill_bytes=0)
         phone = await served.browser()
         terminal = await open_terminal(phone, await start_session(phone, sshd))
         live = await live_of(served, terminal)

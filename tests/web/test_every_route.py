@@ -206,6 +206,8 @@ POST /api/v1/sessions/{session_id}/files/removals
 GET /api/v1/sessions/{session_id}/files/removals/{removal_id}
 POST /api/v1/sessions/{session_id}/files/removals/{removal_id}/confirm
 DELETE /api/v1/sessions/{session_id}/files/removals/{removal_id}
+GET /api/v1/connections/{connection_id}/kept-terminals
+DELETE /api/v1/connections/{connection_id}/kept-terminals/{kept_id}
 GET /api/v1/conversations/{conversation_id}
 GET /api/v1/conversations/{conversation_id}/events
 POST /api/v1/conversations/{conversation_id}/turns

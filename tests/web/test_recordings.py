@@ -36,7 +36,7 @@ class Stage:
         self._seq += 1
         after = self.live.ring.end
         await self.live.type("test", self._seq, f"echo {word[0]}''{word[1:]}\n".encode())
-        await eventually(lambda: word.encode() in self.live.ring.read(after, 100_000), what=word)
+        await eventually(lambda: word.encode() in self.live.ring.recent(after, 100_000), what=word)
 
     async def stop(self, recording: dict[str, Any]) -> dict[str, Any]:
         answer = await self.client.post(f"/recordings/{recording['id']}/stop")

@@ -5,6 +5,7 @@ from clawdbox.ssh.model.host_authorities import HostAuthority, MarkKind
 from clawdbox.ssh.model.leases import (
     CloseReason,
     ExecAnswer,
+    KeptTerminal,
     Lease,
     LeaseStatus,
     MasterState,
@@ -18,6 +19,7 @@ __all__ = [
     "ExecAnswer",
     "HostAuthority",
     "HostKey",
+    "KeptTerminal",
     "KeyRemoval",
     "Lease",
     "LeaseStatus",

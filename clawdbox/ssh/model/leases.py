@@ -86,3 +86,19 @@ class Terminal(msgspec.Struct, frozen=True):
     end_offset: int
     created_at: datetime
     ended_at: datetime | None
+    kept_id: str | None = None
+
+
+class KeptTerminal(msgspec.Struct, frozen=True):
+    """A row of `kept_terminals`: a shell in tmux on the server, whether or not a terminal of the box shows it."""
+
+    id: str
+    account_id: str
+    connection_id: str
+    name: str
+    state: str
+    end_reason: str | None
+    cols: int
+    rows: int
+    created_at: datetime
+    ended_at: datetime | None

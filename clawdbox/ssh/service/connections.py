@@ -17,6 +17,7 @@ from clawdbox.ssh.service.key_removal import NOT_ASKED, take_key_off
 from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.service.ways import living_keypair
 from clawdbox.ssh.sql import connections as sql
+from clawdbox.ssh.sql import kept_terminals as kept_sql
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.store import Reader, Store, Tx
 
@@ -132,6 +133,7 @@ class Connections:
             _refuse_in_use(tx, now)
             after = msgspec.structs.replace(now, deleted_at=tx.now, updated_at=tx.now)
             sql.save(tx, after)
+            kept_sql.end_of_connection(tx, connection_id, "connection_removed")
             detail = {**_where(after), "key_removed": removal.removed}
             self._trail.tell(tx, actor, after, "connection.deleted", "connection.delete", detail)
             return after

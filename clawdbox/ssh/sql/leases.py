@@ -176,7 +176,9 @@ def lose_executions(tx: Tx) -> int:
 
 # terminals
 
-TERMINAL = "id, session_lease_id, state, cols, rows, exit_status, end_reason, created_at, ended_at"
+TERMINAL = (
+    "id, session_lease_id, state, cols, rows, exit_status, end_reason, created_at, ended_at, kept_terminal_id"
+)
 
 
 def terminals(r: Reader, lease_id: str) -> list[dict[str, Any]]:

@@ -136,15 +136,21 @@ class Link:
         term: str = "xterm-256color",
         env: Mapping[str, str] | None = None,
         *,
+        command: str | None = None,
         wait_s: float = 15.0,
     ) -> PtyChannel:
-        """A login shell in a PTY. ChannelRefused when the server has had no session left for `wait_s` seconds."""
+        """A login shell in a PTY, or `command` run by it. ChannelRefused when the server has had no session left for
+        `wait_s` seconds.
+        """
         kwargs = {
             "request_pty": "force",
             "term_type": term,
             "term_size": (cols, rows),
             "env": dict(env or {}),
         }
+        if command is not None:
+            check_command(command)
+            kwargs["command"] = command
         try:
             async with asyncio.timeout(wait_s):
                 session = await self._open(False, _TERMINAL_WINDOW, None, window=_TERMINAL_WINDOW, **kwargs)

@@ -65,12 +65,15 @@ class OpenSshLink(Link):
         term: str = "xterm-256color",
         env: Mapping[str, str] | None = None,
         *,
+        command: str | None = None,
         wait_s: float = 15.0,
     ) -> PtyChannel:
         try:
             async with asyncio.timeout(wait_s):
                 terminal = {"TERM": term, **(env or {})}
-                session = await self._slots.open(lambda: self._run(None, (cols, rows), False, None, terminal))
+                session = await self._slots.open(
+                    lambda: self._run(command, (cols, rows), False, None, terminal)
+                )
         except TimeoutError:
             raise ChannelRefused(
                 "The server has no session left. End a terminal or a command first."
