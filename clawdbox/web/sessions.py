@@ -2,7 +2,7 @@
 
 import base64
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import delete, get, post
@@ -81,6 +81,12 @@ class ExecRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_output_bytes: (
         Annotated[int, msgspec.Meta(ge=1, le=MAX_OUTPUT, description="Default 1 MiB.")] | None
     ) = None
+    shell: Annotated[
+        Literal["fresh", "kept"],
+        msgspec.Meta(
+            description="`kept` runs it in one `sh` that stays open on the server: faster, and less faithful."
+        ),
+    ] = "fresh"
 
 
 class ExecView(msgspec.Struct, frozen=True):
@@ -187,6 +193,7 @@ async def exec_command(request: Req, session_id: PathId, data: JSONBody[ExecRequ
         data.command,
         timeout_s=timeout_s,
         max_output_bytes=data.max_output_bytes or settings.exec_output_bytes,
+        kept_shell=data.shell == "kept",
     )
     return exec_view(answer)
 

@@ -109,6 +109,17 @@ class TestExec:
             "timed_out": False,
         }  # fmt: skip
 
+    async def test_a_command_may_run_in_the_kept_shell(self, phone: Client, sshd: Sshd) -> None:
+        session = await start_session(phone, sshd)
+        path = f"/sessions/{session['id']}/exec"
+        pids = []
+        for _ in range(2):
+            answer = await phone.post(path, {"command": "echo $$; exit 3", "shell": "kept"})
+            assert (answer.status_code, answer.json()["exit_status"]) == (200, 3)
+            pids.append(answer.json()["stdout"])
+        assert pids[0] == pids[1]
+        assert (await phone.post(path, {"command": "true", "shell": "zsh"})).status_code == 422
+
     async def test_binary_floods_and_slow_commands_are_bounded(self, phone: Client, sshd: Sshd) -> None:
         session = await start_session(phone, sshd)
         path = f"/sessions/{session['id']}/exec"

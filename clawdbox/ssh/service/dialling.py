@@ -1,6 +1,7 @@
 """The one way by which the box reaches a server: key from the vault, pin in hand, addresses judged, hop by hop."""
 
 import asyncio
+import weakref
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -39,13 +40,17 @@ class Addresses:
 
 
 class Dialler:
-    """At most `max_dials` at once, so that a restart with many leases does not look like an attack."""
+    """At most `max_dials` at once, and `max_dials_per_host` to one host and port, so that a restart with many leases
+    does not look like an attack to a firewall, nor meet the server's own MaxStartups."""
 
     def __init__(self, settings: Settings, addresses: Addresses, keys: Keys) -> None:
         self._settings = settings
         self._addresses = addresses
         self._keys = keys
         self._slots = asyncio.Semaphore(settings.max_dials)
+        self._hosts: weakref.WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = (
+            weakref.WeakValueDictionary()
+        )
         self._by_openssh = settings.master == "openssh"
 
     async def dial(self, way: Way) -> Link:
@@ -84,7 +89,9 @@ class Dialler:
         )
         if reach is openssh.dial:
             check_revoked(step)
-        async with self._slots:
+        place = (connection.host.lower(), connection.port)
+        host = self._hosts.setdefault(place, asyncio.Semaphore(self._settings.max_dials_per_host))
+        async with host, self._slots:  # in this order: who waits for a host keeps nobody else waiting
             private_key = await self._keys.private_key(step.keypair)
             try:
                 return await reach(

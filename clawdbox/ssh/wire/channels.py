@@ -28,6 +28,9 @@ class ExecChannel:
     def signal(self, name: str) -> None:
         self.session.signal(name)
 
+    def done(self) -> None:
+        """Everything was read, and nobody stops it any more."""
+
     def close(self) -> None:
         self.session.close()
 

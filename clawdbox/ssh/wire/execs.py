@@ -6,7 +6,8 @@ beyond is read and thrown away, and beyond `flood_bytes` the command is stopped.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -14,10 +15,12 @@ from clawdbox.ssh.wire.channels import ExecChannel
 from clawdbox.ssh.wire.ending import end
 from clawdbox.ssh.wire.link import Link, check_command
 from clawdbox.ssh.wire.model import ExecResult, LinkLost
+from clawdbox.ssh.wire.runner import runner_of
 
 __all__ = ["ExecResult", "OnOutput", "run"]
 
 OnOutput = Callable[[str, bytes], Awaitable[None]]
+Begin = Callable[[str, Callable[[], None]], Coroutine[Any, Any, ExecChannel]]
 Stops = Mapping[str, asyncio.Event | None]
 
 FLOOD_BYTES = 256 * 1024 * 1024
@@ -39,24 +42,39 @@ async def run(
     cancel: asyncio.Event | None = None,
     flood_bytes: int = FLOOD_BYTES,
     grace_s: float = 2.0,
+    kept: bool = False,
 ) -> ExecResult:
     """Run `command` and tell how it ended. `timeout_s` counts from now on, waiting for a free session included.
 
     Raises ChannelRefused when the server would not run it, LinkLost when the link was gone before it was asked, and
     ValueError for what is no command. Whatever happens later is a result: `lost` when its outcome is unknown.
     A slow `on_output` slows the command down. If this call itself is cancelled, the command is stopped all the same.
+    With `kept` it runs in the shell that is kept for such commands (see `runner`).
     """
     check_command(command)
+    begin: Begin = runner_of(link).begin if kept else partial(_fresh, link)
     with link.at_work():
-        one = _Run(link, command, max_output_bytes, on_output, flood_bytes, grace_s)
+        one = _Run(link, begin, command, max_output_bytes, on_output, flood_bytes, grace_s)
         return await one.to_the_end(timeout_s, cancel)
+
+
+async def _fresh(link: Link, command: str, on_sent: Callable[[], None]) -> ExecChannel:
+    return await link.open_exec(command, on_sent=on_sent)
 
 
 class _Run:
     def __init__(
-        self, link: Link, command: str, cap: int, on_output: OnOutput | None, flood_bytes: int, grace_s: float
+        self,
+        link: Link,
+        begin: Begin,
+        command: str,
+        cap: int,
+        on_output: OnOutput | None,
+        flood_bytes: int,
+        grace_s: float,
     ) -> None:
         self._link = link
+        self._begin = begin
         self._command = command
         self._cap = cap
         self._on_output = on_output
@@ -72,7 +90,7 @@ class _Run:
     async def to_the_end(self, timeout_s: float, cancel: asyncio.Event | None) -> ExecResult:
         deadline = asyncio.get_running_loop().time() + timeout_s
         stops = {"cancel": cancel, "closing": self._link.closing}
-        opening = asyncio.ensure_future(self._link.open_exec(self._command, on_sent=self._mark_sent))
+        opening = asyncio.ensure_future(self._begin(self._command, self._mark_sent))
         try:
             stopped = await _first(opening, stops, deadline)
         except LinkLost:
@@ -110,6 +128,7 @@ class _Run:
         stopped = await _first(pump, stops, deadline)
         if stopped is None:
             pump.result()
+            channel.done()
             return self._result(channel, None, ended=True)
         ended = await self._finish(channel, pump)
         return self._result(channel, stopped, ended=ended)

@@ -44,6 +44,7 @@ class Link:
         self._running: set[asyncio.Future[None]] = set()
         self._listeners: list[Callable[[str], None]] = []
         self._slots = Slots()
+        self.idle_holders: list[Callable[[], bool]] = []  # each gives up a session that does nothing
         self._ahead = Ahead(lambda: SessionChannel(self.connection), self._may_open_ahead)
         self._live: list[ByteSession] = []
         self._background: set[asyncio.Task[Any]] = set()
@@ -111,9 +112,12 @@ class Link:
         *,
         pty: bool = False,
         ahead: bool = False,
+        stdin: bool = False,
         on_sent: Callable[[], None] | None = None,
     ) -> ExecChannel:
         """Run `command` in the login shell as it stands, with an empty stdin. Waits while the server is full.
+
+        With `stdin`, its input stays open for `session.write`.
 
         `on_sent` is called right before the command leaves: if it was not, the command was certainly never run.
         """
@@ -126,7 +130,8 @@ class Link:
         session = await self._open(
             ahead, _EXEC_BUFFER, on_sent, command=command, window=_EXEC_WINDOW, **terminal
         )
-        session.write_eof()
+        if not stdin:
+            session.write_eof()
         return ExecChannel(session, command, pty)
 
     async def open_terminal(
@@ -242,6 +247,7 @@ class Link:
                     if not self.is_alive or error.code not in FULL_CODES:
                         raise self._refused(error) from error
                 if not await self._ahead.give_back():
+                    self._make_room()
                     raise Full
 
         return await self._slots.open(once)
@@ -268,8 +274,16 @@ class Link:
             raise
         except Exception as error:
             session.close()
-            raise self._refusal(session, error) from error
+            refusal = self._refusal(session, error)
+            if isinstance(refusal, Full):
+                self._make_room()
+            raise refusal from error
         return session
+
+    def _make_room(self) -> None:
+        """What is given up frees its session when the server has seen it close, which wakes the line."""
+        for give_up in self.idle_holders:
+            give_up()
 
     async def _ask(
         self, conn: asyncssh.SSHClientConnection, session: ByteSession, kwargs: dict[str, Any]

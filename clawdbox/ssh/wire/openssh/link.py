@@ -42,12 +42,16 @@ class OpenSshLink(Link):
     async def in_line(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return self.connection
 
+    def keep_one_ahead(self) -> None:
+        """A session is a process here: none begins before it has something to run."""
+
     async def open_exec(
         self,
         command: str,
         *,
         pty: bool = False,
         ahead: bool = False,
+        stdin: bool = False,
         on_sent: Callable[[], None] | None = None,
     ) -> ExecChannel:
         check_command(command)
@@ -55,7 +59,8 @@ class OpenSshLink(Link):
         session = await self._slots.open(
             lambda: self._run(command, size, ahead, on_sent, {"TERM": "dumb"}), ahead=ahead
         )
-        session.write_eof()
+        if not stdin:
+            session.write_eof()
         return ExecChannel(session, command, pty)
 
     async def open_terminal(
