@@ -20,6 +20,7 @@ from clawdbox.metrics import Metrics
 from clawdbox.recovery import Recovery
 from clawdbox.settings import Settings
 from clawdbox.ssh.service.connections import Connections
+from clawdbox.ssh.service.control_sockets import ControlSockets
 from clawdbox.ssh.service.dialling import Addresses, Dialler
 from clawdbox.ssh.service.execs import Execs
 from clawdbox.ssh.service.file_edits import FileEdits
@@ -70,6 +71,7 @@ class Box:
     uploads: Uploads
     removals: Removals
     kept_terminals: KeptTerminals
+    control_sockets: ControlSockets
     conversations: Conversations
     recovery: Recovery
     owner: Account
@@ -138,10 +140,13 @@ class Box:
             store, self.ledger, settings, self.sealer, self.terminals, self.data_dir / RECORDINGS
         )
         self._wire_files()
+        self.control_sockets = ControlSockets(store, self.ledger, settings, self.leases, self.data_dir)
         self.conversations = Conversations(store, self.ledger, self.hub, settings, self.execs)
         self.leases.writes.on_started = self.conversations.lease_started
         self.leases.writes.on_ended = self.conversations.lease_ended
         self.leases.on_closing.append(self.terminals.close_all)
+        self.leases.on_closing.append(self.control_sockets.lease_closing)
+        self.leases.on_active.append(self.control_sockets.lease_active)
 
     def _wire_files(self) -> None:
         pool, trail = SftpPool(self.leases), FileTrail(self.store, self.ledger)
@@ -162,6 +167,7 @@ class Box:
         await self.open()
         await self.recovery.load()
         await self.conversations.start()
+        self.control_sockets.start()
         ended = await self.leases.recover()
         if ended:
             log.warning("box.recovered", leases_ended=ended)
@@ -185,6 +191,7 @@ class Box:
         await self.conversations.stop()
         await self.leases.stop()
         await self.terminals.stop()
+        await self.control_sockets.stop()
         if self._demo:
             await self._demo.stop()
         for job in self._jobs:

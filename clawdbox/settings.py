@@ -44,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keepalive_count: Count = 3
     max_dials: Count = 16
     max_dials_per_host: Count = 4
+    control_sockets: bool = True
     master: Literal["asyncssh", "openssh"] = "asyncssh"
 
     # Leases (document 05, sections 5.2 and 5.3)

@@ -17,6 +17,7 @@ from clawdbox.events import sql as event_sql
 from clawdbox.events import wire as event_wire
 from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AUDIT_FILE
+from clawdbox.ssh.rules import control_config
 from clawdbox.store import Reader
 
 if TYPE_CHECKING:
@@ -149,6 +150,21 @@ async def verify_audit(box: "Box", _args: Args) -> Answer:
     return {"rows": check.rows, "first_bad": check.first_bad, "reason": check.reason}
 
 
+async def ssh_config(box: "Box", args: OfAccount) -> Answer:
+    """The names and stable paths of an account's connections, and the ssh_config made of them."""
+    account = await box.accounts.find(args.account)
+    found = await box.control_sockets.paths(account.id)
+    if found is None:
+        raise Conflict(
+            "control_sockets_off",
+            "This box offers no control sockets: they are switched off (control_sockets = false), or there is no"
+            " short private folder for them. Its log says which.",
+        )
+    hosts = control_config.entries([(one.id, one.label, str(path)) for one, path in found])
+    shown = [{"names": entry.names, "label": entry.label, "path": entry.path} for entry in hosts]
+    return {"hosts": shown, "text": control_config.text(hosts)}
+
+
 async def status(box: "Box", _args: Args) -> Answer:
     return {
         "version": __version__,
@@ -183,6 +199,7 @@ VERBS: Mapping[str, Verb] = {
     "keyring.status": Verb(keyring_status),
     "audit.list": Verb(list_audit, AuditPage),
     "audit.verify": Verb(verify_audit),
+    "ssh-config": Verb(ssh_config, OfAccount, needs_running=True),
     "status": Verb(status, needs_running=True),
 }
 

@@ -13,7 +13,7 @@ from clawdbox.cli import exits
 from clawdbox.cli.options import examples
 from clawdbox.errors import Problem
 
-COMMANDS = ("serve", "pair", "token", "account", "keyring", "db", "audit", "version")
+COMMANDS = ("serve", "pair", "token", "account", "keyring", "db", "audit", "ssh-config", "version")
 
 
 class Commands(click.Group):
@@ -25,7 +25,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"clawdbox.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"clawdbox.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 

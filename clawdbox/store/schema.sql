@@ -189,7 +189,7 @@ CREATE TABLE executions (
   truncated INTEGER NOT NULL DEFAULT 0 CHECK (truncated IN (0, 1)),
   started_at TEXT NOT NULL,
   ended_at TEXT
-) STRICT;
+, kind TEXT NOT NULL DEFAULT 'command' CHECK (kind IN ('command', 'shell', 'subsystem'))) STRICT;
 
 CREATE INDEX executions_session_lease_id_idx ON executions (session_lease_id);
 
@@ -259,6 +259,16 @@ CREATE TABLE idempotency_keys (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
+
+CREATE TABLE control_policies (
+  connection_id TEXT PRIMARY KEY REFERENCES ssh_connections (id) ON DELETE CASCADE,
+  allow_exec INTEGER NOT NULL CHECK (allow_exec IN (0, 1)),
+  allow_pty INTEGER NOT NULL CHECK (allow_pty IN (0, 1)),
+  allow_forward INTEGER NOT NULL CHECK (allow_forward IN (0, 1)),
+  allow_proxy INTEGER NOT NULL CHECK (allow_proxy IN (0, 1)),
+  allow_exit INTEGER NOT NULL CHECK (allow_exit IN (0, 1)),
+  updated_at TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE kept_terminals (
   id TEXT PRIMARY KEY,

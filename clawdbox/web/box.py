@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clawdbox.recovery import Recovery
     from clawdbox.settings import Settings
     from clawdbox.ssh.service.connections import Connections
+    from clawdbox.ssh.service.control_sockets import ControlSockets
     from clawdbox.ssh.service.execs import Execs
     from clawdbox.ssh.service.file_edits import FileEdits
     from clawdbox.ssh.service.files import Files
@@ -51,6 +52,7 @@ class Box(Protocol):
     uploads: Uploads
     removals: Removals
     kept_terminals: KeptTerminals
+    control_sockets: ControlSockets
     conversations: Conversations
     recovery: Recovery
 

@@ -21,6 +21,7 @@ from clawdbox.web.connections import (
     remove_connection,
     run_test,
 )
+from clawdbox.web.control_socket import choose_control_policy, get_control_socket
 from clawdbox.web.conversations import (
     cancel_turn,
     get_conversation,
@@ -101,6 +102,8 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         list_host_authorities,
         add_host_authority,
         remove_host_authority,
+        get_control_socket,
+        choose_control_policy,
     ],
     "Sessions": [
         start_session,

@@ -316,7 +316,7 @@ def test_usage_names_every_file_with_sql_on_the_table_and_no_other(table: str) -
 
 
 def test_files_with_sql_are_found() -> None:
-    assert users("executions") == {"clawdbox/ssh/sql/leases.py"}
+    assert users("executions") == {"clawdbox/ssh/sql/control.py", "clawdbox/ssh/sql/leases.py"}
     assert users("pairing_codes") == {"clawdbox/accounts/service.py", "clawdbox/accounts/sql.py"}
 
 

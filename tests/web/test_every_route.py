@@ -171,6 +171,8 @@ GET /api/v1/connections/{connection_id}/conversation
 GET /api/v1/host-authorities
 POST /api/v1/host-authorities
 DELETE /api/v1/host-authorities/{authority_id}
+GET /api/v1/connections/{connection_id}/control-socket
+PATCH /api/v1/connections/{connection_id}/control-socket
 POST /api/v1/sessions
 GET /api/v1/sessions
 GET /api/v1/sessions/{session_id}

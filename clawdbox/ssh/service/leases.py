@@ -29,6 +29,7 @@ from clawdbox.store import Reader, Store
 
 log = logs.get("ssh")
 Closing = Callable[[str], Awaitable[None]]
+Active = Callable[[Lease], Awaitable[None]]
 
 
 class Meter(Protocol):
@@ -43,7 +44,7 @@ class Leases:
     """Holds the masters of all open leases of this process.
 
     The app hands in what lives above or beside: what `writes` calls, and `on_closing`, of which each is awaited
-    before the link goes, so that terminals end with a reason.
+    before the link goes, so that terminals end with a reason; `on_active` hears of each lease once it carries work.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Leases:
         self._stopping = False
         self.writes = LeaseWrites(ledger, trail)
         self.on_closing: list[Closing] = []
+        self.on_active: list[Active] = []
 
     # reading
 
@@ -156,6 +158,8 @@ class Leases:
             finally:
                 await self._release(lease.id)  # even when a full disk keeps the end from being written
             raise
+        for hook in self.on_active:
+            await hook(active)
         log.info("ssh.connect", **_ids(lease))
         return active
 

@@ -64,21 +64,24 @@ class SessionChannel(asyncssh.SSHClientChannel[bytes]):
         self,
         session: asyncssh.SSHClientSession[bytes],
         *,
-        command: str | None = None,
+        command: str | bytes | None = None,
+        subsystem: str | None = None,
         request_pty: bool | str = False,
         term_type: str | None = None,
-        term_size: tuple[int, int] = (0, 0),
-        env: Mapping[str, str] | None = None,
+        term_size: tuple[int, int] | tuple[int, int, int, int] = (0, 0),
+        term_modes: Mapping[int, int] | None = None,
+        env: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         window: int = _FIRST_WINDOW,
     ) -> None:
-        """Open the channel unless it is, and request a command or a shell.
+        """Open the channel unless it is, and request a command, a subsystem or a shell.
 
         `window` is how far the receive window may grow. Raises Stale, Unanswered and asyncssh.ChannelOpenError.
         """
         self.most_window = window
-        named = {name.encode(): value.encode() for name, value in (env or {}).items()}
+        named = {_bytes(name): _bytes(value) for name, value in (env or {}).items()}
+        exact: Any = command  # asyncssh sends bytes as they are, though it does not say so
         await self.create(
-            lambda: session, command, None, named, bool(request_pty), term_type, term_size, {},
+            lambda: session, exact, subsystem, named, bool(request_pty), term_type, term_size, dict(term_modes or {}),
             False, None, None, False, False,
         )  # fmt: skip
 
@@ -214,3 +217,7 @@ class Ahead:
 def _abort(task: "asyncio.Task[SessionChannel]") -> None:
     if task.exception() is None:
         task.result().abort()
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value

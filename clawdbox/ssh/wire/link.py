@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import asyncssh
+import msgspec
 
 from clawdbox.ssh.wire.ahead import FULL_CODES, KNOWN, Ahead, SessionChannel, Stale, Unanswered
 from clawdbox.ssh.wire.channels import ExecChannel, PtyChannel
@@ -25,6 +26,21 @@ _EXEC_WINDOW = 8 * 1024 * 1024  # at most, and only for a reader who keeps up: 2
 _TERMINAL_WINDOW = 256 * 1024  # small, so that Ctrl-C is not far behind a flood of output
 _CLOSE_PATIENCE = 2.0
 _STOPPING_PATIENCE = 6.0
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A session as somebody else asks for it: a command (bytes as they are), a subsystem, or with neither a login shell.
+
+    `size` is columns, rows and both in pixels; `modes` are those of RFC 4254, section 8.
+    """
+
+    command: bytes | None = None
+    subsystem: str | None = None
+    pty: bool = False
+    term: bytes = b"dumb"
+    size: tuple[int, int, int, int] = (80, 24, 0, 0)
+    modes: Mapping[int, int] = {}
+    env: Mapping[bytes, bytes] = {}
 
 
 class Link:
@@ -173,6 +189,23 @@ class Link:
     def has_one_ahead(self) -> bool:
         return self._ahead.is_there
 
+    async def open_session(self, wanted: Wanted, on_sent: Callable[[], None] | None = None) -> ByteSession:
+        """A session whose input stays open, for a client who brings its own streams. Waits while the server is full.
+
+        Raises ChannelRefused and LinkLost.
+        """
+        terminal: dict[str, Any] = {"request_pty": False}
+        if wanted.pty:
+            terminal = {
+                "request_pty": "force",
+                "term_type": wanted.term.decode("ascii", "replace"),
+                "term_size": wanted.size,
+                "term_modes": wanted.modes,
+            }
+        more = {"command": wanted.command, "subsystem": wanted.subsystem, "env": wanted.env}
+        window = _TERMINAL_WINDOW if wanted.pty else _EXEC_WINDOW
+        return await self._open(False, _EXEC_BUFFER, on_sent, window=window, **more, **terminal)
+
     async def close(self) -> None:
         """Stop the commands that run, hang up the terminals, say goodbye; cut the line if that takes too long."""
         try:
@@ -263,6 +296,8 @@ class Link:
         if self._conn is None or not (self.is_alive if ahead else self.is_up):
             raise LinkLost(self._lost or "This connection was closed.")
         command = None if kwargs["request_pty"] else kwargs["command"]
+        if isinstance(command, bytes):
+            command = command.decode("utf-8", "replace")
         session = ByteSession(high_water, partial(self._opened, on_sent), self._closed, command)
         opening = asyncio.ensure_future(self._ask(self._conn, session, kwargs))
         try:

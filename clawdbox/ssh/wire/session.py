@@ -45,6 +45,7 @@ class ByteSession(asyncssh.SSHClientSession[bytes]):
         self._writable = asyncio.Event()
         self._writable.set()
         self.hung_up = False
+        self._deaf = False
         self.opened = False
         self.closed = asyncio.Event()
         self.exited = asyncio.Event()  # set by an exit status, an exit signal or the channel's end
@@ -139,6 +140,18 @@ class ByteSession(asyncssh.SSHClientSession[bytes]):
     def resize(self, cols: int, rows: int) -> None:
         if self._chan is not None and not self.closed.is_set():
             self._chan.change_terminal_size(cols, rows)
+
+    def send_break(self) -> None:
+        if self._chan is not None and not self.closed.is_set():
+            self._chan.send_break(0)
+
+    def no_more_output(self) -> None:
+        """Tell the server that nobody reads any more, so that what writes there gets SIGPIPE (OpenSSH's PROTOCOL, 2.1)."""
+        if self._chan is None or self.closed.is_set() or self._deaf:
+            return
+        self._deaf = True
+        # asyncssh has no public word for a request of one's own.
+        self._chan._send_request(b"eow@openssh.com")  # noqa: SLF001
 
     def signal(self, name: str) -> None:
         """Ask the server to signal the process group. There is no answer, and not every server obeys."""

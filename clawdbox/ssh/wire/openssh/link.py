@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar, cast
 
 from clawdbox.ssh.wire.channels import ExecChannel, PtyChannel
-from clawdbox.ssh.wire.link import Link, check_command
+from clawdbox.ssh.wire.link import Link, Wanted, check_command
 from clawdbox.ssh.wire.model import ChannelRefused, LinkLost
 from clawdbox.ssh.wire.openssh.master import Master
 from clawdbox.ssh.wire.openssh.process import ProcessChannel
@@ -44,6 +44,9 @@ class OpenSshLink(Link):
 
     def keep_one_ahead(self) -> None:
         """A session is a process here: none begins before it has something to run."""
+
+    async def open_session(self, wanted: Wanted, on_sent: Callable[[], None] | None = None) -> ByteSession:
+        return self.connection
 
     async def open_exec(
         self,
