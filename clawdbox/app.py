@@ -26,6 +26,7 @@ from clawdbox.ssh.service.execs import Execs
 from clawdbox.ssh.service.file_edits import FileEdits
 from clawdbox.ssh.service.file_trail import FileTrail
 from clawdbox.ssh.service.files import Files
+from clawdbox.ssh.service.fleet import Fleet
 from clawdbox.ssh.service.host_authorities import HostAuthorities
 from clawdbox.ssh.service.janitor import Janitor
 from clawdbox.ssh.service.kept_terminals import KeptTerminals
@@ -33,7 +34,9 @@ from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.recordings import Recordings
 from clawdbox.ssh.service.removals import Removals
 from clawdbox.ssh.service.sftp_pool import SftpPool
+from clawdbox.ssh.service.snippets import Snippets
 from clawdbox.ssh.service.spills import Spills
+from clawdbox.ssh.service.stats import Stats
 from clawdbox.ssh.service.terminals import Terminals
 from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.service.uploads import Uploads
@@ -72,6 +75,9 @@ class Box:
     removals: Removals
     kept_terminals: KeptTerminals
     control_sockets: ControlSockets
+    snippets: Snippets
+    fleet: Fleet
+    stats: Stats
     conversations: Conversations
     recovery: Recovery
     owner: Account
@@ -141,6 +147,7 @@ class Box:
         )
         self._wire_files()
         self.control_sockets = ControlSockets(store, self.ledger, settings, self.leases, self.data_dir)
+        self._wire_fleet()
         self.conversations = Conversations(store, self.ledger, self.hub, settings, self.execs)
         self.leases.writes.on_started = self.conversations.lease_started
         self.leases.writes.on_ended = self.conversations.lease_ended
@@ -154,6 +161,12 @@ class Box:
         self.file_edits = FileEdits(trail, pool)
         self.uploads = Uploads(self.store, trail, pool, self.leases, self.mac_key(Label.UPLOAD))
         self.removals = Removals(self.store, trail, pool, self.leases)
+
+    def _wire_fleet(self) -> None:
+        self.snippets = Snippets(self.store, self.ledger)
+        self.fleet = Fleet(self.store, self.ledger, self.settings, self.leases, self.execs)
+        self.stats = Stats(self.store, self.ledger, self.hub, self.settings, self.leases)
+        self.leases.on_closing.append(self.stats.close)
 
     def _make_key(self, tx: Tx, actor: Actor, account_id: str) -> object:
         return self.keys.create_in(tx, actor, account_id, "default")
@@ -169,6 +182,7 @@ class Box:
         await self.conversations.start()
         self.control_sockets.start()
         ended = await self.leases.recover()
+        await self.fleet.recover()
         if ended:
             log.warning("box.recovered", leases_ended=ended)
         audit_file = AuditFile(self.data_dir / AUDIT_FILE, self.store, self.hub)
@@ -189,6 +203,8 @@ class Box:
         """In the opposite order; every open lease ends and says why."""
         self.stopping.set()
         await self.conversations.stop()
+        await self.fleet.stop()
+        await self.stats.stop()
         await self.leases.stop()
         await self.terminals.stop()
         await self.control_sockets.stop()

@@ -63,6 +63,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recordings_total_bytes: Bytes = 4_294_967_296
     recordings_keep_free_bytes: Bytes = 268_435_456
     recordings_keep_days: Count = 365
+    # Fleet and server statistics (document 05, sections 5.2 and 5.3)
+    fleet_parallel: Count = 8
+    fleet_timeout_s: Seconds = 60
+    stats_interval_s: Seconds = 4
 
     # Requests
     request_timeout_s: Seconds = 30
@@ -76,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate_session_start_per_hour: Count = 10
     rate_pair_per_minute: Count = 10
     rate_failed_login_per_minute: Count = 20
+    rate_fleet_per_minute: Count = 10
     rate_request_per_minute: Count = 1200
 
     @property

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from clawdbox.ssh.service.execs import Execs
     from clawdbox.ssh.service.file_edits import FileEdits
     from clawdbox.ssh.service.files import Files
+    from clawdbox.ssh.service.fleet import Fleet
     from clawdbox.ssh.service.host_authorities import HostAuthorities
     from clawdbox.ssh.service.kept_terminals import KeptTerminals
     from clawdbox.ssh.service.leases import Leases
     from clawdbox.ssh.service.recordings import Recordings
     from clawdbox.ssh.service.removals import Removals
+    from clawdbox.ssh.service.snippets import Snippets
+    from clawdbox.ssh.service.stats import Stats
     from clawdbox.ssh.service.terminals import Terminals
     from clawdbox.ssh.service.uploads import Uploads
     from clawdbox.store import Store
@@ -53,6 +56,9 @@ class Box(Protocol):
     removals: Removals
     kept_terminals: KeptTerminals
     control_sockets: ControlSockets
+    snippets: Snippets
+    fleet: Fleet
+    stats: Stats
     conversations: Conversations
     recovery: Recovery
 

@@ -48,6 +48,13 @@ from clawdbox.web.files import (
     save_text,
     set_file_mode,
 )
+from clawdbox.web.fleet import (
+    cancel_fleet_run,
+    get_fleet_answer,
+    get_fleet_run,
+    list_fleet_runs,
+    start_fleet_run,
+)
 from clawdbox.web.gate import Gate
 from clawdbox.web.guards import Door
 from clawdbox.web.health import health
@@ -76,7 +83,16 @@ from clawdbox.web.recordings import (
 from clawdbox.web.recovery_words import confirm_recovery_words, reveal_recovery_words
 from clawdbox.web.sessions import close_session, exec_command, get_session, list_sessions, start_session
 from clawdbox.web.settings import change_settings, get_settings
+from clawdbox.web.snippets import (
+    change_snippet,
+    create_snippet,
+    get_snippet,
+    list_snippets,
+    preview_snippet,
+    remove_snippet,
+)
 from clawdbox.web.static import FOLDER, Pages
+from clawdbox.web.stats import follow_stats, get_facts, get_stats, measure_shell_start
 from clawdbox.web.terminals import close_terminal, list_terminals, open_terminal
 
 BASE = "/api/v1"
@@ -155,6 +171,16 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         start_turn,
         cancel_turn,
         live.follow_conversation,
+    ],
+    "Server": [get_facts, get_stats, follow_stats, measure_shell_start],
+    "Fleet": [start_fleet_run, list_fleet_runs, get_fleet_run, get_fleet_answer, cancel_fleet_run],
+    "Snippets": [
+        list_snippets,
+        create_snippet,
+        preview_snippet,
+        get_snippet,
+        change_snippet,
+        remove_snippet,
     ],
     "Events": [list_events, live.follow_events, list_audit],
     "Settings": [get_settings, change_settings],

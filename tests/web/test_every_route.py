@@ -116,7 +116,7 @@ async def test_no_route_tells_an_id_that_is_none_from_one_that_is_not_there(phon
 class TestSockets:
     async def test_nobody_listens_without_a_login(self, stranger: Client) -> None:
         codes = {str(route): await close_code(stranger, route.at()) for route in socket_routes()}
-        assert len(codes) == 3
+        assert len(codes) == 4
         assert codes == dict.fromkeys(codes, 4401)
 
     async def test_a_login_that_has_ended_opens_no_socket(self, served: Served) -> None:
@@ -210,6 +210,21 @@ POST /api/v1/sessions/{session_id}/files/removals/{removal_id}/confirm
 DELETE /api/v1/sessions/{session_id}/files/removals/{removal_id}
 GET /api/v1/connections/{connection_id}/kept-terminals
 DELETE /api/v1/connections/{connection_id}/kept-terminals/{kept_id}
+GET /api/v1/sessions/{session_id}/facts
+GET /api/v1/sessions/{session_id}/stats
+POST /api/v1/sessions/{session_id}/shell-start
+WEBSOCKET /api/v1/sessions/{session_id}/stats/live
+POST /api/v1/fleet-runs
+GET /api/v1/fleet-runs
+GET /api/v1/fleet-runs/{fleet_run_id}
+GET /api/v1/fleet-runs/{fleet_run_id}/answers/{answer_id}
+POST /api/v1/fleet-runs/{fleet_run_id}/cancel
+GET /api/v1/snippets
+POST /api/v1/snippets
+POST /api/v1/snippets/preview
+GET /api/v1/snippets/{snippet_id}
+PATCH /api/v1/snippets/{snippet_id}
+DELETE /api/v1/snippets/{snippet_id}
 GET /api/v1/conversations/{conversation_id}
 GET /api/v1/conversations/{conversation_id}/events
 POST /api/v1/conversations/{conversation_id}/turns

@@ -52,7 +52,7 @@ class Execs:
         Raises Conflict `session_not_active`, `session_reconnecting` and `command_refused` (it was never run). A lost
         link is an answer, not an error: `exit_status` None.
         """
-        _check(command)
+        check_command(command)
         lease, master, link = await self._leases.up(account_id, lease_id)
         run_id = execution_id or new_id(self._store.clock.now())
         await self._store.write(lambda tx: _start(tx, run_id, lease, turn_id, command))
@@ -150,7 +150,8 @@ def _start(tx: Tx, run_id: str, lease: Lease, turn_id: str | None, command: str)
     sql.start_execution(tx, run_id, lease, turn_id, command)
 
 
-def _check(command: str) -> None:
+def check_command(command: str) -> None:
+    """Raises Invalid for what is no command."""
     if not command.strip():
         raise Invalid("command", "Write a command to run.")
     if len(command.encode(errors="replace")) > MAX_COMMAND:
