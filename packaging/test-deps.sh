@@ -1,12 +1,20 @@
 #!/bin/sh
-# test-deps.sh [freeze]: what the tests use for real, an OpenSSH server, a Chromium, git for what the tree holds,
-# and what freezing the box takes. With `freeze` only that.
+# test-deps.sh [freeze]: what the tests use for real, an OpenSSH server and two small ones, a Chromium, git for what
+# the tree holds, and what freezing the box takes. With `freeze` only that.
 # Root on Debian and Ubuntu gets it installed; anyone else is told what to install.
 set -eu
 cd "$(dirname "$0")/.."
 what=${1:-all}
 
 has_sshd() { [ -x /usr/sbin/sshd ] || command -v sshd >/dev/null 2>&1; }
+
+# Tells the small servers of another home than the user's own.
+has_nss_wrapper() {
+  for file in /usr/lib*/libnss_wrapper.so* /usr/lib/*/libnss_wrapper.so*; do
+    [ ! -e "$file" ] || return 0
+  done
+  return 1
+}
 
 # Ubuntu's chromium-browser is a script that asks for a snap unless that is installed, so it has to answer.
 has_browser() {
@@ -45,6 +53,9 @@ missing() {
     has_sshd || printf ' openssh-server'
     has_browser || printf ' chromium'
     command -v git >/dev/null 2>&1 || printf ' git'
+    { command -v dropbear || [ -x /usr/sbin/dropbear ]; } >/dev/null 2>&1 || printf ' dropbear-bin'
+    { command -v tinysshd || [ -x /usr/sbin/tinysshd ]; } >/dev/null 2>&1 || printf ' tinysshd'
+    has_nss_wrapper || printf ' libnss-wrapper'
     lacking_libatomic
   fi
   lacking_libpython

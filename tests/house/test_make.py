@@ -19,7 +19,7 @@ TARGETS = re.findall(r"^([a-z][a-z0-9-]*):(?!=)", MAKEFILE, re.MULTILINE)
 def sh(script: str, *, path: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {"PATH": str(path) if path else os.environ["PATH"], "HOME": "/nonexistent", **environment}
     command = ["/bin/sh", str(ROOT / "packaging" / script)]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=110)
 
 
 def program(folder: Path, name: str, script: str) -> None:
@@ -31,7 +31,7 @@ def program(folder: Path, name: str, script: str) -> None:
 def machine(folder: Path) -> None:
     """A PATH of somebody who isn't root, with all that the tests need but a browser."""
     program(folder, "id", "echo 1000")
-    for name in ("sshd", "git", "strip", "objdump"):
+    for name in ("sshd", "dropbear", "tinysshd", "git", "strip", "objdump"):
         program(folder, name, "exit 0")
     for tool in ("grep", "cat", "dirname"):
         (folder / tool).symlink_to(shutil.which(tool) or tool)
@@ -110,7 +110,7 @@ def test_tests_of_one_group_share_a_process(tmp_path: Path) -> None:
         "no:cacheprovider",
     ]
     command = [sys.executable, "-m", "pytest", "-q", *options, str(tmp_path)]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=110)
     processes = (tmp_path / "processes").read_text().split()
     assert len(processes) == 8
     assert len(set(processes)) == 1

@@ -9,6 +9,7 @@ import pytest
 from clawdbox.ssh.wire import tree
 from clawdbox.ssh.wire.kexinit import nothing_in_common, offer
 from clawdbox.ssh.wire.model import DialFailure, Target
+from clawdbox.ssh.wire.quirks import quirks_of
 from clawdbox.ssh.wire.tcp import permitted
 from clawdbox.ssh.wire.text import one_line, plain
 from clawdbox.ssh.wire.tree import Child
@@ -131,7 +132,28 @@ def test_the_question_can_be_put_through_any_login_shell() -> None:
 
 def test_a_group_is_killed_only_by_its_leader() -> None:
     assert tree.kill_command(Child(5, 5, 0, 1, ""), "TERM") == "exec sh -c 'kill -s TERM -- -5'"
-    assert tree.kill_command(Child(5, 4, 0, 1, ""), "KILL") == "exec sh -c 'kill -s KILL -- 5'"
+    alone = tree.kill_command(Child(5, 4, 0, 1, ""), "KILL")
+    assert alone.startswith('exec sh -c \'l=" 5 ";')
+    assert alone.endswith("kill -s KILL $l'")
+
+
+@pytest.mark.parametrize(
+    "version, fragile, shell_alone",
+    [
+        ("SSH-2.0-OpenSSH_9.2p1", False, False),
+        ("SSH-2.0-dropbear_2020.81", False, True),
+        ("SSH-2.0-dropbear_2022.82", True, True),
+        ("SSH-2.0-dropbear_2024.85", True, True),
+        ("SSH-2.0-dropbear_2024.86", False, True),
+        ("SSH-2.0-dropbear", True, True),
+        ("SSH-2.0-not_dropbear_2022.83", False, False),
+    ],
+)
+def test_what_a_server_cannot_do_is_read_from_its_version(
+    version: str, fragile: bool, shell_alone: bool
+) -> None:
+    found = quirks_of(version)
+    assert (found.one_at_a_time, found.signals_shell_alone) == (fragile, shell_alone)
 
 
 @pytest.mark.parametrize(

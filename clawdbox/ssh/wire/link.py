@@ -13,6 +13,7 @@ import msgspec
 from clawdbox.ssh.wire.ahead import FULL_CODES, KNOWN, Ahead, SessionChannel, Stale, Unanswered
 from clawdbox.ssh.wire.channels import ExecChannel, PtyChannel
 from clawdbox.ssh.wire.model import ChannelRefused, LinkLost, OfferedKey
+from clawdbox.ssh.wire.quirks import Quirks, quirks_of
 from clawdbox.ssh.wire.session import ByteSession
 from clawdbox.ssh.wire.slots import Full, Slots
 from clawdbox.ssh.wire.text import one_line
@@ -59,6 +60,9 @@ class Link:
         self.closing = asyncio.Event()  # our own close has begun: what runs is being stopped
         self._running: set[asyncio.Future[None]] = set()
         self._listeners: list[Callable[[str], None]] = []
+        self._quirks = Quirks()
+        self._alone = asyncio.Lock()  # held by the one command that a fragile server runs
+        self._holds_alone: ByteSession | None = None
         self._slots = Slots()
         self.idle_holders: list[Callable[[], bool]] = []  # each gives up a session that does nothing
         self._ahead = Ahead(lambda: SessionChannel(self.connection), self._may_open_ahead)
@@ -71,7 +75,9 @@ class Link:
         """Called once by `dial`, after the login."""
         self._conn, self.offered, self.banner = conn, offered, banner
         self.server_version = one_line(version)
-        self.ignores_signals = str(conn.get_extra_info("username")) == "root"  # see `ending`
+        self._quirks = quirks_of(self.server_version)
+        by_root = str(conn.get_extra_info("username")) == "root"
+        self.ignores_signals = by_root or self._quirks.signals_shell_alone  # see `ending`
 
     def carried_by(self, carrier: "Link") -> None:
         """`carrier` is the link to the jump host through which this one goes: it serves nothing else and ends with it."""
@@ -143,9 +149,9 @@ class Link:
             if pty
             else {"request_pty": False}
         )
-        session = await self._open(
-            ahead, _EXEC_BUFFER, on_sent, command=command, window=_EXEC_WINDOW, **terminal
-        )
+        opening = self._open(ahead, _EXEC_BUFFER, on_sent, command=command, window=_EXEC_WINDOW, **terminal)
+        in_turn = self._quirks.one_at_a_time and not ahead and not stdin
+        session = await (self._in_turn(opening) if in_turn else opening)
         if not stdin:
             session.write_eof()
         return ExecChannel(session, command, pty)
@@ -290,6 +296,27 @@ class Link:
     ) -> ByteSession:
         return await self._slots.open(lambda: self._attempt(ahead, high_water, on_sent, kwargs), ahead=ahead)
 
+    async def _in_turn(self, opening: Coroutine[Any, Any, ByteSession]) -> ByteSession:
+        """Once the command before has ended."""
+        try:
+            await self._alone.acquire()
+        except BaseException:
+            opening.close()
+            raise
+        try:
+            session = self._holds_alone = await opening
+        except BaseException:
+            self._alone.release()
+            raise
+        if session.closed.is_set():
+            self._next_turn(session)
+        return session
+
+    def _next_turn(self, session: ByteSession) -> None:
+        if self._holds_alone is session:
+            self._holds_alone = None
+            self._alone.release()
+
     async def _attempt(
         self, ahead: bool, high_water: int, on_sent: Callable[[], None] | None, kwargs: dict[str, Any]
     ) -> ByteSession:
@@ -334,7 +361,7 @@ class Link:
             await SessionChannel(conn).ask(session, **kwargs)
 
     def _may_open_ahead(self) -> bool:
-        return self.is_up and not self._slots.has_line
+        return self.is_up and not self._quirks.one_at_a_time and not self._slots.has_line
 
     def _refusal(self, session: ByteSession, error: Exception) -> Exception:
         full = isinstance(error, asyncssh.ChannelOpenError) and error.code in FULL_CODES
@@ -357,6 +384,7 @@ class Link:
         asyncio.get_running_loop().call_soon(self._ahead.refill)  # once the request of this one has left
 
     def _closed(self, session: ByteSession) -> None:
+        self._next_turn(session)
         if session in self._live:
             self._live.remove(session)
             self._slots.release()

@@ -62,5 +62,13 @@ def _is(child: Child, command: str) -> bool:
 
 
 def kill_command(child: Child, signal: str) -> str:
-    """Signals the whole group, if the child leads one, as it does under OpenSSH."""
-    return f"exec sh -c 'kill -s {signal} -- {'-' if child.group == child.pid else ''}{child.pid}'"
+    """Signals the whole group, if the child leads one, as it does under OpenSSH; else the child and what it started."""
+    if child.group == child.pid:
+        return f"exec sh -c 'kill -s {signal} -- -{child.pid}'"
+    return (
+        f'exec sh -c \'l=" {child.pid} "; n=; '
+        'until [ "$l" = "$n" ]; do n=$l; for d in /proc/[0-9]*; do '
+        "{ read -r s < $d/stat; } 2>/dev/null || continue; p=${d#/proc/}; set -- ${s##*) }; "
+        'case $l in *" $p "*) ;; *" $2 "*) l="$l$p ";; esac; done; done; '
+        f"kill -s {signal} $l'"
+    )
