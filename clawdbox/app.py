@@ -28,6 +28,7 @@ from clawdbox.ssh.service.file_trail import FileTrail
 from clawdbox.ssh.service.files import Files
 from clawdbox.ssh.service.fleet import Fleet
 from clawdbox.ssh.service.host_authorities import HostAuthorities
+from clawdbox.ssh.service.imports import Imports
 from clawdbox.ssh.service.janitor import Janitor
 from clawdbox.ssh.service.kept_terminals import KeptTerminals
 from clawdbox.ssh.service.leases import Leases
@@ -65,6 +66,7 @@ class Box:
     accounts: Accounts
     connections: Connections
     host_authorities: HostAuthorities
+    imports: Imports
     leases: Leases
     execs: Execs
     terminals: Terminals
@@ -134,6 +136,7 @@ class Box:
         dialler = Dialler(settings, self.addresses, self.keys)
         trail = Trail(self.ledger)
         self.host_authorities = HostAuthorities(store, self.ledger, trail)
+        self.imports = Imports(store, self.ledger, self.addresses, trail, self.host_authorities)
         self.connections = Connections(store, self.ledger, settings, self.addresses, dialler, trail)
         self.leases = Leases(store, self.ledger, settings, self.accounts, trail, dialler, self.metrics)
         self.execs = Execs(store, self.ledger, self.leases)

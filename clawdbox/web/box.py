@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clawdbox.ssh.service.files import Files
     from clawdbox.ssh.service.fleet import Fleet
     from clawdbox.ssh.service.host_authorities import HostAuthorities
+    from clawdbox.ssh.service.imports import Imports
     from clawdbox.ssh.service.kept_terminals import KeptTerminals
     from clawdbox.ssh.service.leases import Leases
     from clawdbox.ssh.service.recordings import Recordings
@@ -46,6 +47,7 @@ class Box(Protocol):
     keys: Keys
     connections: Connections
     host_authorities: HostAuthorities
+    imports: Imports
     leases: Leases
     execs: Execs
     terminals: Terminals

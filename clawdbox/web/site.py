@@ -64,6 +64,7 @@ from clawdbox.web.host_authorities import (
     remove_host_authority,
 )
 from clawdbox.web.idempotency import Answers
+from clawdbox.web.imports import import_connections, preview_import
 from clawdbox.web.kept_terminals import end_kept_terminal, list_kept_terminals
 from clawdbox.web.keys import create_key, key_install_command, list_keys, revoke_key
 from clawdbox.web.limits import Limits
@@ -115,6 +116,8 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         change_connection,
         run_test,
         remove_connection,
+        preview_import,
+        import_connections,
         list_host_authorities,
         add_host_authority,
         remove_host_authority,

@@ -168,6 +168,8 @@ PATCH /api/v1/connections/{connection_id}
 DELETE /api/v1/connections/{connection_id}
 POST /api/v1/connections/{connection_id}/test
 GET /api/v1/connections/{connection_id}/conversation
+POST /api/v1/connections/import/preview
+POST /api/v1/connections/import
 GET /api/v1/host-authorities
 POST /api/v1/host-authorities
 DELETE /api/v1/host-authorities/{authority_id}

@@ -2,6 +2,7 @@
 
 from clawdbox.ssh.model.connections import Connection, HostKey, KeyRemoval, TestOutcome, TestResult
 from clawdbox.ssh.model.host_authorities import HostAuthority, MarkKind
+from clawdbox.ssh.model.imports import ImportMark, ImportPlan, ImportRow
 from clawdbox.ssh.model.leases import (
     CloseReason,
     ExecAnswer,
@@ -19,6 +20,9 @@ __all__ = [
     "ExecAnswer",
     "HostAuthority",
     "HostKey",
+    "ImportMark",
+    "ImportPlan",
+    "ImportRow",
     "KeptTerminal",
     "KeyRemoval",
     "Lease",

@@ -70,11 +70,11 @@ class Connections:
         def change(tx: Tx) -> Connection:
             _refuse_label(tx, account_id, place.label, None)
             keypair = living_keypair(tx, account_id, keypair_id)
-            connection = _draft(new_id(tx.now), account_id, keypair.id, place, tx)
+            connection = draft(new_id(tx.now), account_id, keypair.id, place, tx)
             _check_jump(tx, connection)
             sql.insert(tx, connection)
             self._trail.tell(
-                tx, actor, connection, "connection.created", "connection.create", _where(connection)
+                tx, actor, connection, "connection.created", "connection.create", where_of(connection)
             )
             return connection
 
@@ -114,7 +114,7 @@ class Connections:
             if after.jump_connection_id != before.jump_connection_id:
                 _check_jump(tx, after)
             sql.save(tx, after)
-            detail = {"before": _where(before), "after": _where(after)}
+            detail = {"before": where_of(before), "after": where_of(after)}
             self._trail.tell(tx, actor, after, "connection.updated", "connection.update", detail)
             return after
 
@@ -134,7 +134,7 @@ class Connections:
             after = msgspec.structs.replace(now, deleted_at=tx.now, updated_at=tx.now)
             sql.save(tx, after)
             kept_sql.end_of_connection(tx, connection_id, "connection_removed")
-            detail = {**_where(after), "key_removed": removal.removed}
+            detail = {**where_of(after), "key_removed": removal.removed}
             self._trail.tell(tx, actor, after, "connection.deleted", "connection.delete", detail)
             return after
 
@@ -194,11 +194,11 @@ class Connections:
                 return
             free = label if sql.by_label(tx, account_id, label) is None else f"{label} of this box"
             place = rules.Place(free, host, port, username)
-            connection = _draft(new_id(tx.now), account_id, keypair.id, place, tx)
+            connection = draft(new_id(tx.now), account_id, keypair.id, place, tx)
             sql.insert(tx, connection)
             tx.run("INSERT OR REPLACE INTO box_meta VALUES (?, ?)", (_DEMO, connection.id))
             self._trail.tell(
-                tx, Actor(), connection, "connection.created", "connection.create", _where(connection)
+                tx, Actor(), connection, "connection.created", "connection.create", where_of(connection)
             )
 
         await self._store.write(change)
@@ -246,14 +246,14 @@ def _check_jump(r: Reader, connection: Connection) -> None:
         jump_rules.check_jump(jumps, connection.id, connection.jump_connection_id)
 
 
-def _draft(connection_id: str, account_id: str, keypair_id: str, place: rules.Place, tx: Tx) -> Connection:
+def draft(connection_id: str, account_id: str, keypair_id: str, place: rules.Place, tx: Tx) -> Connection:
     never = dict.fromkeys(Connection.__struct_fields__)
     known = {"id": connection_id, "account_id": account_id, "keypair_id": keypair_id}
     times = {"created_at": tx.now, "updated_at": tx.now}
     return Connection(**{**never, **known, **msgspec.structs.asdict(place), **times})
 
 
-def _where(connection: Connection) -> dict[str, Any]:
+def where_of(connection: Connection) -> dict[str, Any]:
     return {
         "label": connection.label,
         "host": connection.host,
