@@ -12,6 +12,8 @@ from typing import Literal
 
 HISTORY = 10_000
 _SHOWN = 5_000
+# Lines that push the history out of sight before tmux wipes the screen: a browser may be taller than the PTY at first.
+_TALLEST = 60
 _NAME = re.compile(r"clawdbox-[0-9a-f]{12}")
 # Where tmux lives when a shell that reads no profile does not look there.
 _PATH = 'PATH="$PATH:/usr/local/bin:/opt/homebrew/bin:/opt/local/bin:/usr/pkg/bin:/opt/bin"; export PATH'
@@ -58,7 +60,7 @@ def was_made(output: bytes) -> Made:
 
 def enter(name: str, rows: int) -> str:
     """On a PTY: wipe the screen, write the history, and attach; who was attached before is detached."""
-    feed = "\\n" * int(rows)
+    feed = "\\n" * max(int(rows), _TALLEST)
     return _sh(
         f'{_PATH}; N={_checked(name)}; T="{_TMUX}"; printf "\\033[H\\033[2J\\033[3J"; '
         'H=$($T display-message -p -t $N "#{history_size}" 2>/dev/null); '

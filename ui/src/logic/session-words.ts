@@ -45,6 +45,10 @@ const terminalEnds: Record<string, string> = {
   closed: 'it was closed',
   session_closed: 'its session was closed',
   link_lost: 'the connection to the server was lost',
+  kept: 'it goes on on the server',
+  moved: 'another session took it over',
+  gone: 'the server has it no more',
+  box_crashed: 'the box was restarted',
 }
 
 /** Why a terminal ended, when its exit does not say it. */

@@ -1,6 +1,8 @@
 import { frame } from './bytes.ts'
 
 export interface Hello {
+  /** Where this socket's output begins; absent: at `start_offset`. */
+  offset?: number
   start_offset: number
   end_offset: number
   input_seq: number
@@ -40,11 +42,16 @@ export class TerminalBook {
 
   /** Taken at each new socket: what was lost meanwhile, and the input frames to send again. */
   hello(hello: Hello): { gap: Gap | null; resend: Uint8Array<ArrayBuffer>[] } {
-    const gap = this.skipTo(hello.start_offset)
+    const gap = this.skipTo(hello.offset ?? hello.start_offset)
     this.replayEnd = Math.max(this.replayEnd, hello.end_offset)
     this.seq = Math.max(this.seq, hello.input_seq)
     this.ack(hello.input_seq)
-    return { gap, resend: this.unacked.map((sent) => frame(sent.seq, sent.bytes)) }
+    return { gap, resend: this.unsent() }
+  }
+
+  /** The input that the box has not taken, in its order. */
+  unsent(): Uint8Array<ArrayBuffer>[] {
+    return this.unacked.map((sent) => frame(sent.seq, sent.bytes))
   }
 
   /** New bytes of an output frame, without what was already received, and the hole before them if there is one. */

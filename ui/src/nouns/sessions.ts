@@ -31,6 +31,8 @@ export interface Terminal {
   end_reason: string | null
   created_at: string
   ended_at: string | null
+  /** The shell in tmux on the server that it shows; null for a plain terminal. */
+  kept_id: string | null
   attach_path: string
 }
 type One = { session: Session }
@@ -48,7 +50,9 @@ export const listSessions = (query: Record<string, string>) =>
 
 export const listTerminals = async (id: string) =>
   (await get<{ terminals: Terminal[] }>(`/sessions/${id}/terminals`)).terminals
-export const openTerminal = async (id: string, cols: number, rows: number) =>
-  (await post<{ terminal: Terminal }>(`/sessions/${id}/terminals`, { cols, rows })).terminal
+export const openTerminal = async (id: string, cols: number, rows: number, keepAlive = false) =>
+  (await post<{ terminal: Terminal }>(`/sessions/${id}/terminals`, { cols, rows, keep_alive: keepAlive })).terminal
+export const resumeTerminal = async (id: string, keptId: string, cols: number, rows: number) =>
+  (await post<{ terminal: Terminal }>(`/sessions/${id}/terminals`, { cols, rows, kept_id: keptId })).terminal
 export const endTerminal = async (id: string, terminalId: string) =>
   (await remove<{ terminal: Terminal }>(`/sessions/${id}/terminals/${terminalId}`)).terminal

@@ -12,6 +12,7 @@ export class Screen {
   /** The sticky keys of the key bar, spent by the next character. */
   held: Modifiers = none
   onspent: () => void = () => {}
+  private foreign: { cols: number; rows: number } | null = null
   private readonly term: Terminal
   private readonly fitter: FitAddon
 
@@ -32,17 +33,56 @@ export class Screen {
     this.term.write(`\r\n\x1b[0;2m── ${text} ──\x1b[0m\r\n`)
   }
 
-  /** Takes the room there is, and tells the box when that is not the size it has. */
-  fit(told = { cols: this.term.cols, rows: this.term.rows }): void {
-    const room = this.fitter.proposeDimensions()
-    if (!room || Number.isNaN(room.cols) || room.cols < 2) return
+  /** Takes the room there is, and tells the box when that is another size than before. */
+  fit(tell = false): void {
+    if (this.foreign) return this.letterbox(this.foreign)
+    const { cols, rows } = this.term
+    const room = this.room()
+    if (!room) return
     this.term.resize(room.cols, room.rows)
-    if (told.cols !== room.cols || told.rows !== room.rows) this.onsize(room.cols, room.rows)
+    if (tell || cols !== room.cols || rows !== room.rows) this.onsize(room.cols, room.rows)
   }
 
-  /** Another device changed the size: show it as it is. */
-  take(cols: number, rows: number): void {
-    if (cols > 1 && rows > 0) this.term.resize(cols, rows)
+  /** How many characters this page has room for, in the size of letters that its person chose. */
+  room(): { cols: number; rows: number } | null {
+    this.letters(fontSize())
+    const room = this.fitter.proposeDimensions()
+    if (!room || Number.isNaN(room.cols) || room.cols < 2) return null
+    lastRoom = { cols: room.cols, rows: room.rows }
+    return lastRoom
+  }
+
+  /** The size is this page's, or nobody's and to be had. */
+  own(tell: boolean): void {
+    this.foreign = null
+    this.fit(tell)
+  }
+
+  /** Another device has the size: show it whole, with smaller letters where that is needed. */
+  show(cols: number, rows: number): void {
+    if (cols < 2 || rows < 1) return
+    this.foreign = { cols, rows }
+    this.letterbox(this.foreign)
+  }
+
+  /** The box keeps in mind what size this page would have, for when it types. */
+  tellRoom(): void {
+    const room = this.room()
+    if (room) this.onsize(room.cols, room.rows)
+    if (this.foreign) this.letterbox(this.foreign)
+  }
+
+  private letterbox({ cols, rows }: { cols: number; rows: number }): void {
+    const room = this.room()
+    if (room) {
+      const share = Math.min(1, room.cols / cols, room.rows / rows)
+      this.letters(Math.max(smallest, Math.floor(fontSize() * share * 2) / 2))
+    }
+    this.term.resize(cols, rows)
+  }
+
+  private letters(size: number): void {
+    if (this.term.options.fontSize !== size) this.term.options.fontSize = size
   }
 
   press(key: string): void {
@@ -73,9 +113,7 @@ export class Screen {
   }
 
   scale(step: number): void {
-    const size = Math.min(24, Math.max(8, (this.term.options.fontSize ?? 14) + step))
-    this.term.options.fontSize = size
-    keepFontSize(size)
+    keepFontSize(Math.min(24, Math.max(8, fontSize() + step)))
     this.fit()
   }
 
@@ -115,17 +153,24 @@ export class Screen {
   }
 }
 
+const smallest = 5
+/** What a terminal had room for on this page last; a new one is opened in that size. */
+export let lastRoom = { cols: 80, rows: 24 }
 const fontKey = 'clawdbox.terminal-font'
+
+let chosen = 0
 
 export function fontSize(): number {
   try {
-    return Number(localStorage.getItem(fontKey)) || (innerWidth < 600 ? 13 : 14)
+    chosen ||= Number(localStorage.getItem(fontKey))
   } catch {
-    return 14
+    // Storage is blocked: the size holds until the page is closed.
   }
+  return chosen || (innerWidth < 600 ? 13 : 14)
 }
 
 function keepFontSize(size: number): void {
+  chosen = size
   try {
     localStorage.setItem(fontKey, String(size))
   } catch {

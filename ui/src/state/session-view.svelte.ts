@@ -1,6 +1,9 @@
-import { endTerminal, listTerminals, openTerminal, readSession } from '../nouns/sessions.ts'
+import { endTerminal, listTerminals, openTerminal, readSession, resumeTerminal, type Terminal } from '../nouns/sessions.ts'
+import { listKeptTerminals, type KeptTerminal } from '../nouns/kept-terminals.ts'
 import { readConnection } from '../nouns/connections.ts'
+import { lastRoom } from '../parts/screen.ts'
 import { Act } from './act.svelte.ts'
+import { keepAlive } from './keep-alive.ts'
 import { Resource } from './resource.svelte.ts'
 
 const talk = 'talk'
@@ -10,6 +13,7 @@ export class SessionView {
   readonly session: Resource<Awaited<ReturnType<typeof readSession>>>
   readonly terminals: Resource<Awaited<ReturnType<typeof listTerminals>>>
   readonly connection: Resource<Awaited<ReturnType<typeof readConnection>>>
+  readonly kept: Resource<KeptTerminal[]>
   readonly adding = new Act()
   readonly ending = new Act()
   at = $state(location.hash.slice(1) || talk)
@@ -23,6 +27,7 @@ export class SessionView {
     this.session = new Resource(() => readSession(id))
     this.terminals = new Resource(() => listTerminals(id))
     this.connection = new Resource(async () => readConnection((await readSession(id)).connection_id))
+    this.kept = new Resource(async () => listKeptTerminals((await readSession(id)).connection_id))
     if (this.at !== talk) this.seen.push(this.at)
   }
 
@@ -32,8 +37,14 @@ export class SessionView {
     return all.filter((t) => !this.hidden.includes(t.id) && (over || !t.ended || this.seen.includes(t.id)))
   }
 
+  /** Terminals that go on on the server and that this page does not show. */
+  get waiting(): KeptTerminal[] {
+    const shown = (this.terminals.data ?? []).filter((t) => t.state === 'open').map((t) => t.kept_id)
+    return (this.kept.data ?? []).filter((k) => !shown.includes(k.id))
+  }
+
   follow(): () => void {
-    const stops = [this.session.follow('session.'), this.terminals.follow('terminal.', 'session.'), this.connection.follow('session.', 'connection.')]
+    const stops = [this.kept.follow('terminal.', 'session.active'), this.session.follow('session.'), this.terminals.follow('terminal.', 'session.'), this.connection.follow('session.', 'connection.')]
     return () => stops.forEach((stop) => stop())
   }
 
@@ -43,9 +54,13 @@ export class SessionView {
     history.replaceState(null, '', `${location.pathname}${id === talk ? '' : `#${id}`}`)
   }
 
-  add = async (): Promise<void> => {
-    const made = await this.adding.run(() => openTerminal(this.id, 80, 24))
-    if (!made) return
+  add = (): Promise<void> => this.open(() => openTerminal(this.id, lastRoom.cols, lastRoom.rows, keepAlive()))
+  addPlain = (): Promise<void> => this.open(() => openTerminal(this.id, lastRoom.cols, lastRoom.rows))
+  resume = (keptId: string): Promise<void> => this.open(() => resumeTerminal(this.id, keptId, lastRoom.cols, lastRoom.rows))
+
+  private async open(how: () => Promise<Terminal>): Promise<void> {
+    const made = await this.adding.run(how)
+    if (!made) return void this.kept.load()
     const others = (this.terminals.data ?? []).filter((t) => t.id !== made.id)
     this.terminals.set([...others, made])
     this.pick(made.id)

@@ -14,17 +14,31 @@ export interface End {
 
 /** A large paste goes in pieces: the box takes frames of at most 256 KiB. */
 const portion = 16 * 1024
+/** Further behind than this, a page skips to the newest part: more than its scrollback holds is nothing to wait for. */
+const most = 2 * 1024 * 1024
+type Greeting = Hello & { cols: number; rows: number; yours: boolean | null; away: boolean; may_type: boolean; state: string }
 const reasons: Record<number, string> = {
   4400: 'this page and the box do not understand each other: reload the page',
   4403: 'this login may not use it',
   4404: 'the box no longer has it',
 }
 
+const missing = 'of output are missing here: the box no longer has them'
+const skipped = 'skipped here: this device could not keep up'
+const earlier = 'before this are not shown'
+
 /** Ties one terminal of the box to the screen of this page, over as many sockets as it takes. */
 export class TerminalLink {
   link = $state<LinkState>('connecting')
   end = $state.raw<End | null>(null)
   waiting = $state(0)
+  /** Whose size the terminal has: this page's (true), another device's (false), nobody's (null). */
+  yours = $state<boolean | null>(null)
+  /** The server of a kept terminal is out of reach. */
+  away = $state(false)
+  mayType = $state(true)
+  /** Watching by choice: this page asked for no right to type. */
+  watching = $state(false)
   private readonly book = new TerminalBook()
   private readonly live: Live
   private readonly screen: Screen
@@ -35,9 +49,9 @@ export class TerminalLink {
     this.screen = screen
     screen.replaying = () => this.book.rendered < this.book.replayEnd
     screen.ontype = this.type
-    screen.onsize = (cols, rows) => this.live.send({ type: 'resize', cols, rows })
+    screen.onsize = (cols, rows) => this.mayType && this.live.send({ type: 'resize', cols, rows })
     this.live = new Live({
-      path: () => `${terminal.attach_path}?${this.book.resume()}client=${client}`,
+      path: () => `${terminal.attach_path}?${this.book.resume()}client=${client}&most=${most}${this.watching ? '&view=1' : ''}`,
       onState: (state) => (this.link = state),
       onText: (message) => this.said(message),
       onBinary: (data) => this.output(data),
@@ -46,34 +60,67 @@ export class TerminalLink {
   }
 
   type = (text: string): void => {
-    if (this.end) return
+    if (this.end || !this.mayType) return
     const bytes = new TextEncoder().encode(text)
-    for (let at = 0; at < bytes.length; at += portion) this.live.send(this.book.type(bytes.slice(at, at + portion)))
+    for (let at = 0; at < bytes.length; at += portion) this.send(this.book.type(bytes.slice(at, at + portion)))
     this.waiting = this.book.waiting
   }
 
   retry = (): void => this.live.retry()
+
+  takeSize = (): void => {
+    const room = this.screen.room()
+    if (room) this.live.send({ type: 'resize', ...room, take: true })
+  }
+
+  /** Looks on without a right to type, or types again: a new socket either way. */
+  watch = (on: boolean): void => {
+    this.watching = on
+    this.live.retry()
+  }
 
   stop(): void {
     clearTimeout(this.soon)
     this.live.close()
   }
 
+  /** While the terminal is away the box takes nothing: it is sent once it is back. */
+  private send(frame: Uint8Array<ArrayBuffer>): void {
+    if (!this.away) this.live.send(frame)
+  }
+
   private said(m: Said): void {
-    if (m.type === 'hello') this.hello(m as unknown as Hello & { cols: number; rows: number })
+    if (m.type === 'hello') this.hello(m as unknown as Greeting)
     if (m.type === 'gap' && m.to === null) this.screen.note('what this terminal wrote from here on is no longer kept')
-    else if (m.type === 'gap') this.gap(this.book.gap(Number(m.from), Number(m.to)))
+    else if (m.type === 'gap') this.gap(this.book.gap(Number(m.from), Number(m.to)), m.kept ? skipped : undefined)
     if (m.type === 'ack') this.book.ack(Number(m.seq))
-    if (m.type === 'size') this.screen.take(Number(m.cols), Number(m.rows))
+    if (m.type === 'size') this.sized(m as unknown as Greeting)
+    if (m.type === 'away') this.moved(Boolean(m.away), Number(m.input_seq))
     if (m.type === 'ended') this.end = { exit: (m.exit_status as number | null) ?? null, reason: terminalEnd(String(m.end_reason ?? '')) }
     this.waiting = this.book.waiting
   }
 
-  private hello(hello: Hello & { cols: number; rows: number }): void {
+  private hello(hello: Greeting): void {
+    this.mayType = hello.may_type || hello.state === 'ended'
+    this.away = hello.away
     const { gap, resend } = this.book.hello(hello)
-    this.gap(gap)
-    for (const frame of resend) this.live.send(frame)
-    this.screen.fit(hello)
+    this.gap(gap, hello.offset! > hello.start_offset ? earlier : undefined)
+    if (hello.may_type) for (const frame of resend) this.send(frame)
+    this.sized(hello)
+    if (hello.yours === false) this.screen.tellRoom()
+  }
+
+  private sized({ cols, rows, yours }: Greeting): void {
+    this.yours = yours
+    if (yours === false || !this.mayType) this.screen.show(cols, rows)
+    else this.screen.own(yours === null)
+  }
+
+  private moved(away: boolean, taken: number): void {
+    this.away = away
+    if (away) return
+    this.book.ack(taken)
+    for (const frame of this.book.unsent()) this.live.send(frame)
   }
 
   private output(data: ArrayBuffer): void {
@@ -92,8 +139,8 @@ export class TerminalLink {
     if (offset !== null) this.live.send({ type: 'received', offset })
   }
 
-  private gap(gap: Gap | null): void {
-    if (gap) this.screen.note(`${size(gap.to - gap.from)} of output are missing here: the box no longer has them`)
+  private gap(gap: Gap | null, words = missing): void {
+    if (gap) this.screen.note(`${size(gap.to - gap.from)} ${words}`)
   }
 
   private over(code: number): void {

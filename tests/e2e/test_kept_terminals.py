@@ -1,0 +1,157 @@
+"""Terminals that outlive the phone, the box and each other's screens, as a person taps them."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.cli.command import Served, environment
+from tests.e2e.cut import Cable
+from tests.e2e.phone import WAIT_MS, Phone
+from tests.e2e.test_bad_days import all_text
+from tests.e2e.test_main_job import printed_link
+from tests.ssh.sshd import Sshd
+
+pytestmark = [pytest.mark.browser, pytest.mark.sshd]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Sshd]:
+    """Its tmux has a socket of this test's own."""
+    home, sockets = tmp_path / "home", tmp_path / "tmux"
+    home.mkdir()
+    sockets.mkdir()
+    with Sshd(tmp_path / "sshd", options={"SetEnv": f"HOME={home} TMUX_TMPDIR={sockets}"}) as running:
+        yield running
+    env = {"TMUX_TMPDIR": str(sockets), "PATH": "/usr/bin:/bin"}
+    subprocess.run(["tmux", "-L", "clawdbox", "kill-server"], env=env, check=False, capture_output=True)
+
+
+def open_kept(phone: Phone) -> None:
+    phone.tap("Terminal options")
+    phone.page.get_by_label("Keep alive on the server").check()
+    phone.tap("Open terminal")
+    attached(phone)
+
+
+def attached(phone: Phone) -> None:
+    expect(phone.page.locator("[data-testid=terminal]:visible")).to_have_attribute(
+        "data-link", "open", timeout=WAIT_MS
+    )
+
+
+def test_a_kept_terminal_is_found_again_after_the_box_was_killed(
+    tmp_path: Path, chromium: Browser, server: Sshd
+) -> None:
+    first = Served(tmp_path / "box", "--allow-loopback", "--show-pairing", env=environment()).wait()
+    port = str(urlsplit(first.address).port)
+    boxes = [first]
+    try:
+        with Phone.held(chromium, first.address) as phone:
+            phone.pair(printed_link(first))
+            phone.add(server, "nas")
+            connection = phone.page.url
+            phone.start_session()
+            open_kept(phone)
+            phone.type("seq -f 'line-%g.' 1 100; echo shell-$$-begins")
+            phone.terminal_shows(re.compile(r"shell-\d+-begins"))
+            shell = re.findall(r"shell-(\d+)-begins", phone.screen().inner_text())[-1]
+            first.process.kill()
+            first.process.wait()
+            boxes.append(
+                Served(tmp_path / "box", "--allow-loopback", "--port", port, env=environment()).wait()
+            )
+            phone.page.goto(connection)
+            phone.sees("1 terminal waits on the server")
+            phone.start_session()
+            phone.tap("Go on")
+            attached(phone)
+            phone.terminal_shows(f"shell-{shell}-begins")
+            phone.type("echo still-$$-here")
+            phone.terminal_shows(f"still-{shell}-here")
+            shown = all_text(phone)
+            assert all(f"line-{number}." in shown for number in (1, 50, 100)), "its history came along"
+            phone.tap("Close dialog")
+            phone.tap("Close session")
+            phone.sees("1 terminal stays")
+            phone.page.get_by_role("dialog").get_by_role("button", name="Close session", exact=True).tap()
+            expect(phone.page.get_by_test_id("session-over").filter(visible=True).first).to_be_visible(
+                timeout=WAIT_MS
+            )
+    finally:
+        for one in boxes:
+            one.end()
+
+
+def test_two_devices_share_a_terminal_and_one_has_the_size(
+    box: Served, phone: Phone, chromium: Browser, server: Sshd
+) -> None:
+    phone.pair(printed_link(box))
+    link = phone.offers_pairing()
+    phone.page.goto(box.address)
+    phone.add(server, "nas")
+    phone.start_session()
+    phone.open_terminal()
+    phone.type("stty size")
+    phone.terminal_shows(re.compile(r"\d+ \d+"))
+    with Phone.held(chromium, box.address) as desk:
+        desk.page.set_viewport_size({"width": 1280, "height": 900})
+        desk.pair(link)
+        desk.page.goto(phone.page.url)
+        attached(desk)
+        pane = desk.page.locator("[data-testid=terminal]:visible")
+        expect(pane).to_have_attribute("data-size", "theirs", timeout=WAIT_MS)
+        desk.terminal_shows("stty size")
+        desk.tap("Use my size")
+        expect(pane).to_have_attribute("data-size", "yours", timeout=WAIT_MS)
+        phone.sees("In the size of another device")
+        desk.type("stty size")
+        desk.terminal_shows(re.compile(r"\d+ 1\d\d"))
+        phone.type("echo the-phone-$((1+1))-types")
+        desk.terminal_shows("the-phone-2-types")
+        expect(pane).to_have_attribute("data-size", "theirs", timeout=WAIT_MS)
+        desk.tap("Watch")
+        expect(desk.page.get_by_test_id("terminal-watching")).to_be_visible(timeout=WAIT_MS)
+        desk.type("echo nobody-types-$((1+1))-this")
+        phone.type("echo la''st")
+        desk.terminal_shows("last")
+        assert "nobody-types" not in desk.screen().inner_text()
+        desk.tap("Type here")
+        attached(desk)
+        desk.type("echo desk-$((2+2))-again")
+        phone.terminal_shows("desk-4-again")
+        assert desk.problems == []
+    assert phone.problems == []
+
+
+def test_a_phone_asleep_in_a_flood_sees_the_end_and_a_marker_for_what_it_skipped(
+    box: Served, chromium: Browser, server: Sshd
+) -> None:
+    code = urlsplit(printed_link(box)).fragment
+    port = urlsplit(box.address).port
+    assert port
+    with Cable(port) as cable, Phone.held(chromium, f"http://127.0.0.1:{cable.port}") as phone:
+        phone.pair(f"{phone.address}/pair#{code}")
+        phone.add(server, "nas")
+        phone.start_session()
+        phone.open_terminal()
+        phone.type("echo go-$((1+1)); sleep 1; seq 1 4000000; echo all-$((1+1))-there")
+        phone.terminal_shows("go-2")
+        cable.pull()
+        phone.page.evaluate("() => window.dispatchEvent(new Event('offline'))")
+        phone.type("echo x >> ~/typed; echo n=$(wc -l < ~/typed).")
+        cable.plug()
+        phone.page.evaluate("() => window.dispatchEvent(new Event('online'))")
+        phone.terminal_shows("n=1.")
+        shown = all_text(phone)
+        numbers = [int(line) for line in shown.split() if line.isdecimal()]
+        assert numbers[-1] == 4_000_000
+        assert len(numbers) > 300
+        jumps = sum(after != before + 1 for before, after in pairwise(numbers))
+        assert jumps <= len(re.findall("skipped here|missing here", shown)), "a hole has its marker"
+        assert phone.problems == []
