@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from bench import peers
+from bench import web_peers as peers
 from bench.figures import Figures, figures
 from bench.processes import box, clawdbox
 from bench.web_terminals import Clawdbox, Terminal, leave, open_terminal, pack, until
