@@ -63,9 +63,26 @@ async function call<T>(method: string, path: string, body?: unknown, key?: strin
   }
   const data = (await response.json().catch(() => ({}))) as Record<string, unknown>
   if (response.ok) return data as T
+  throw refusal(response, data)
+}
+
+function refusal(response: Response, data: Record<string, unknown>): Problem {
   const problem = read(response, data)
   if (problem.code === 'login_required') login.ended()
-  throw problem
+  return problem
+}
+
+/** A long text, piece by piece as it arrives, for as long as somebody waits for it. */
+export async function pull(path: string, onpiece: (text: string) => void, signal: AbortSignal): Promise<void> {
+  try {
+    const response = await fetch(base + path, { signal })
+    if (!response.ok || !response.body) throw refusal(response, await response.json().catch(() => ({})))
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) onpiece(piece.value)
+  } catch (error) {
+    if (error instanceof Problem || signal.aborted) throw error
+    throw silence(error)
+  }
 }
 
 function silence(error: unknown): Problem {

@@ -17,7 +17,9 @@ const now = Date.parse('2026-06-01T12:00:00Z')
 test('every address is a page, and a stranger is lost', () => {
   const cases: [string, string, string][] = [
     ['/', 'home', ''], ['/pair', 'pair', ''], ['/add/', 'add', ''], ['/connections/0198-a', 'connection', '0198-a'],
-    ['/sessions/x1', 'session', 'x1'], ['/connections', 'lost', ''], ['/sessions/a/b', 'lost', ''], ['/constructor', 'lost', ''],
+    ['/sessions/x1', 'session', 'x1'], ['/connections', 'lost', ''], ['/sessions/a/b', 'lost', ''],
+    ['/recordings', 'recordings', ''], ['/recordings/r1', 'recording', 'r1'], ['/sessions/x1/recordings', 'session-recordings', 'x1'],
+    ['/connections/c1/recordings/', 'connection-recordings', 'c1'], ['/constructor', 'lost', ''],
   ]
   for (const [path, name, id] of cases) assert.deepEqual(place(path), { name, id }, path)
 })

@@ -1,8 +1,9 @@
-/** "812 B", "4.2 kB", "1.1 MB". */
+/** "812 B", "4.2 kB", "1.1 MB", "4.3 GB". */
 export function size(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`
   if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} kB`
-  return `${(bytes / 1_000_000).toFixed(1)} MB`
+  if (bytes < 1_000_000_000) return `${(bytes / 1_000_000).toFixed(1)} MB`
+  return `${(bytes / 1_000_000_000).toFixed(1)} GB`
 }
 
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {

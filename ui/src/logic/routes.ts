@@ -1,4 +1,4 @@
-export type PageName = 'pair' | 'home' | 'add' | 'connection' | 'session' | 'keys' | 'audit' | 'settings' | 'lost'
+export type PageName = 'pair' | 'home' | 'add' | 'connection' | 'session' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'lost'
 export interface Place {
   name: PageName
   id: string
@@ -6,10 +6,14 @@ export interface Place {
 
 const fixed: Record<string, PageName> = {
   '/': 'home', '/pair': 'pair', '/add': 'add', '/keys': 'keys', '/audit': 'audit', '/settings': 'settings',
+  '/recordings': 'recordings',
 }
 const withId: [RegExp, PageName][] = [
   [/^\/connections\/([\w-]+)$/, 'connection'],
   [/^\/sessions\/([\w-]+)$/, 'session'],
+  [/^\/sessions\/([\w-]+)\/recordings$/, 'session-recordings'],
+  [/^\/connections\/([\w-]+)\/recordings$/, 'connection-recordings'],
+  [/^\/recordings\/([\w-]+)$/, 'recording'],
 ]
 
 /** Which page an address means. Unknown addresses are `lost`, which says so and links home. */

@@ -8,4 +8,6 @@ export interface SessionTool {
   icon: IconName
 }
 
-export const sessionTools: readonly SessionTool[] = []
+export const sessionTools: readonly SessionTool[] = [
+  { path: 'recordings', name: 'Recordings', lead: 'What terminals of this server showed', icon: 'film' },
+]

@@ -1,7 +1,7 @@
 import { tick } from 'svelte'
 import { place, type Place } from '../logic/routes.ts'
 
-// Seven fixed pages and two with an id need no routing library: this is all of it.
+// A few fixed pages and a few with an id need no routing library: this is all of it.
 const router = $state({ path: location.pathname })
 
 export const here = (): Place => place(router.path)
