@@ -80,7 +80,7 @@ binary: setup-dev ## freeze the box into one file, dist/clawdbox
 	@ls -lh dist/clawdbox
 
 .PHONY: bench
-bench: setup-dev ## measure the box against bare Litestar and asyncssh
+bench: setup-dev test-deps ## measure the box against its peers (ARGS="ssh" chooses a section, --quick)
 	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/python -m bench $(ARGS)
 
 .PHONY: lock
@@ -88,6 +88,7 @@ lock: tools ## pin what pyproject.toml asks for, with hashes (ARGS=--upgrade: th
 	$(LOCK) $(ARGS) pyproject.toml -o requirements/run.txt
 	$(LOCK) $(ARGS) --group build -o requirements/build.txt
 	$(LOCK) $(ARGS) --group node -o requirements/node.txt
+	$(LOCK) $(ARGS) --group bench -o requirements/bench.txt
 	$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt -o requirements/dev.txt
 
 .PHONY: schema

@@ -53,9 +53,10 @@ class Execs:
         link is an answer, not an error: `exit_status` None.
         """
         check_command(command)
-        lease, master, link = await self._leases.up(account_id, lease_id)
+        master, link = self._leases.at_hand(lease_id) or (await self._leases.up(account_id, lease_id))[1:]
         run_id = execution_id or new_id(self._store.clock.now())
-        await self._store.write(lambda tx: _start(tx, run_id, lease, turn_id, command))
+        # Whose lease it is, and that it is active, is asked in the very transaction of the intent.
+        lease = await self._store.write(lambda tx: _start(tx, run_id, account_id, lease_id, turn_id, command))
         stop = cancel or asyncio.Event()
         try:
             with master.busy(stop):
@@ -145,9 +146,11 @@ class Execs:
         )
 
 
-def _start(tx: Tx, run_id: str, lease: Lease, turn_id: str | None, command: str) -> None:
-    rules.check_still_active(sql.get(tx, lease.account_id, lease.id))
+def _start(tx: Tx, run_id: str, account_id: str, lease_id: str, turn_id: str | None, command: str) -> Lease:
+    lease = sql.get(tx, account_id, lease_id)
+    rules.check_still_active(lease)
     sql.start_execution(tx, run_id, lease, turn_id, command)
+    return lease
 
 
 def check_command(command: str) -> None:

@@ -109,6 +109,11 @@ class Leases:
         if master:
             master.touch()
 
+    def at_hand(self, lease_id: str) -> tuple[Master, Link] | None:
+        """A master that is up, without a look into the store: whoever uses it still has to ask whose lease it is."""
+        master = self._masters.get(lease_id)
+        return (master, master.link) if master and master.is_up and master.link else None
+
     async def up(self, account_id: str, lease_id: str) -> tuple[Lease, Master, Link]:
         """An active lease with its link, for work over it. Raises Conflict `session_not_active`."""
         lease = await self.get(account_id, lease_id)
