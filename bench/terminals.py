@@ -15,8 +15,10 @@ from typing import Any
 import httpx
 
 from bench import web_peers as peers
+from bench.boxes import ROOMY, a_session
 from bench.figures import Figures, figures
 from bench.processes import box, clawdbox
+from bench.sections import Options
 from bench.web_terminals import Clawdbox, Terminal, leave, open_terminal, pack, until
 from tests.ssh.sshd import Sshd
 
@@ -25,7 +27,11 @@ _SLOW = {"shellinabox": 20}  # takes minutes for what the others do in seconds: 
 Places = dict[str, dict[str, Any]]
 
 
-async def run(work: Path, n: int, megabytes: int) -> None:
+def run(options: Options) -> None:
+    asyncio.run(measure(options.work, options.n, 5 if options.quick else 100))
+
+
+async def measure(work: Path, n: int, megabytes: int) -> None:
     """Print the tables. A peer that cannot be had is named, and left out."""
     with ExitStack() as stack:
         server = stack.enter_context(Sshd(work / "sshd-terminals", max_sessions=100))
@@ -59,8 +65,6 @@ async def _places(work: Path, server: Sshd, stack: ExitStack) -> Places:
 
 
 async def _box(work: Path, server: Sshd, stack: ExitStack) -> dict[str, Any]:
-    from bench.__main__ import ROOMY, a_session
-
     data_dir = work / "box-terminals"
     token = clawdbox(data_dir, "token", "create", "--name", "bench")
     running = stack.enter_context(box(data_dir, "CLAWDBOX_ALLOW_LOOPBACK=true", *ROOMY))

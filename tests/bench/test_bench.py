@@ -10,6 +10,7 @@ from bench.figures import Figures, faster_row, verdict
 from bench.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
+_INSTALLS_MUCH = {"terminals"}
 
 
 def bench(*args: str) -> "subprocess.CompletedProcess[str]":
@@ -25,7 +26,10 @@ def bench(*args: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.sshd
 @pytest.mark.xdist_group("bench")  # one after the other: each starts several servers
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize(
+    "section",
+    [pytest.param(name, marks=[pytest.mark.long] * (name in _INSTALLS_MUCH)) for name in SECTIONS],
+)
 def test_each_section_prints_its_table_and_ends_well(section: str) -> None:
     done = bench(section, "--quick")
     assert done.returncode == 0, done.stderr
