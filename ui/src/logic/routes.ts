@@ -1,4 +1,4 @@
-export type PageName = 'pair' | 'home' | 'add' | 'connection' | 'session' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'lost'
+export type PageName = 'pair' | 'home' | 'add' | 'connection' | 'session' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'fleet' | 'fleet-run' | 'snippets' | 'stats' | 'lost'
 export interface Place {
   name: PageName
   id: string
@@ -7,6 +7,7 @@ export interface Place {
 const fixed: Record<string, PageName> = {
   '/': 'home', '/pair': 'pair', '/add': 'add', '/keys': 'keys', '/audit': 'audit', '/settings': 'settings',
   '/recordings': 'recordings',
+  '/fleet': 'fleet', '/snippets': 'snippets',
 }
 const withId: [RegExp, PageName][] = [
   [/^\/connections\/([\w-]+)$/, 'connection'],
@@ -14,6 +15,8 @@ const withId: [RegExp, PageName][] = [
   [/^\/sessions\/([\w-]+)\/recordings$/, 'session-recordings'],
   [/^\/connections\/([\w-]+)\/recordings$/, 'connection-recordings'],
   [/^\/recordings\/([\w-]+)$/, 'recording'],
+  [/^\/sessions\/([\w-]+)\/stats$/, 'stats'],
+  [/^\/fleet\/([\w-]+)$/, 'fleet-run'],
 ]
 
 /** Which page an address means. Unknown addresses are `lost`, which says so and links home. */

@@ -10,4 +10,5 @@ export interface SessionTool {
 
 export const sessionTools: readonly SessionTool[] = [
   { path: 'recordings', name: 'Recordings', lead: 'What terminals of this server showed', icon: 'film' },
+  { path: 'stats', name: 'Server', lead: 'Processor, memory, disks, load, and what it is', icon: 'pulse' },
 ]

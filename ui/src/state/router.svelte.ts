@@ -24,5 +24,5 @@ document.addEventListener('click', (event) => {
   if (link.origin !== location.origin || link.pathname.startsWith('/schema')) return
   if (link.hash && link.pathname === location.pathname) return
   event.preventDefault()
-  go(link.pathname + link.hash)
+  go(link.pathname + link.search + link.hash)
 })
