@@ -20,6 +20,7 @@ test('every address is a page, and a stranger is lost', () => {
     ['/sessions/x1', 'session', 'x1'], ['/connections', 'lost', ''], ['/sessions/a/b', 'lost', ''],
     ['/recordings', 'recordings', ''], ['/recordings/r1', 'recording', 'r1'], ['/sessions/x1/recordings', 'session-recordings', 'x1'],
     ['/connections/c1/recordings/', 'connection-recordings', 'c1'], ['/constructor', 'lost', ''],
+    ['/fleet', 'fleet', ''], ['/fleet/r1', 'fleet-run', 'r1'], ['/snippets', 'snippets', ''], ['/sessions/a/stats', 'stats', 'a'],
   ]
   for (const [path, name, id] of cases) assert.deepEqual(place(path), { name, id }, path)
 })
