@@ -18,11 +18,15 @@ from clawdbox.web.visit import at
 
 if TYPE_CHECKING:
     from clawdbox.ssh.service.live_terminal import LiveTerminal
+    from clawdbox.ssh.service.scrollback import Scrollback
 
 CREDIT = 1_048_576
 TAIL = 262_144
 LEAST_LAG = 65_536
 _FRAME = 65_536
+_LINE = 4096
+_FLOOD = 4096
+_GATHER_S = 0.008
 _CLIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -61,10 +65,11 @@ class Screen:
         self._most = wanted.most
         self._may_type = may_type
         ring = live.ring
-        start = max(ring.start, ring.end - TAIL) if wanted.after is None else min(wanted.after, ring.end)
+        start = _newest(ring) if wanted.after is None else min(wanted.after, ring.end)
         self._offset = self._received = start
         self._size = self._size_now()
         self._away = live.is_away
+        self._flooded_at = 0.0
         self._line: Line | None = None
         self._wake = asyncio.Event()
 
@@ -131,6 +136,7 @@ class Screen:
     async def _send_some(self, line: Line) -> bool:
         """A frame, as far as the client's credit goes; whether there may be more."""
         ring = self._live.ring
+        await self._gather(ring.end - self._offset)
         if self._offset < ring.start:
             await self._skip(line, ring.start, kept=False)
         elif self._most and ring.end - self._offset > self._most:
@@ -144,12 +150,25 @@ class Screen:
         if data:
             await line.send(self._offset.to_bytes(8, "big") + data)
             self._offset += len(data)
+            self._flooded_at = asyncio.get_running_loop().time() if len(data) >= _FLOOD else 0.0
         return True
+
+    async def _gather(self, pending: int) -> None:
+        """In a flood let a few pieces come together: every frame costs both sides. An echo never waits for this."""
+        rest = self._flooded_at + _GATHER_S - asyncio.get_running_loop().time()
+        if 0 < pending < _FRAME // 2 and rest > 0:
+            await asyncio.sleep(rest)
 
     async def _skip(self, line: Line, to: int, *, kept: bool) -> None:
         begin, self._offset = self._offset, to
         self._received = max(self._received, to)
         await line.say("gap", **{"from": begin, "to": to, "kept": kept})
+
+
+def _newest(ring: "Scrollback") -> int:
+    """Where the newest part begins, from a line on if one begins soon: half an escape sequence shows as rubbish."""
+    begin = max(ring.start, ring.end - TAIL)
+    return begin if begin == ring.start else begin + ring.recent(begin, _LINE).find(b"\n") + 1
 
 
 async def _tell_end(line: Line, terminal: Terminal, after: int | None) -> None:

@@ -43,6 +43,10 @@ class Cable:
     def pull(self) -> None:
         self._plugged.clear()
 
+    def mend(self) -> None:
+        """The network is back before anybody noticed: what was on its way arrives."""
+        self._plugged.set()
+
     def plug(self) -> None:
         """The network is back, and the old connections are as dead as they were."""
         for end in list(self._pairs):

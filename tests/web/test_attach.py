@@ -1,6 +1,7 @@
 """The terminal's socket, on a real shell: every byte by its offset, every key typed once."""
 
 import asyncio
+import re
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from clawdbox.ssh.service.terminals import LiveTerminal
-from clawdbox.web.attach import CREDIT
+from clawdbox.web.attach import CREDIT, TAIL
 from tests.ssh.sshd import Sshd
+from tests.waiting import eventually
 from tests.web.served import Client, Json, Make, Served, code_of, hear
 from tests.web.servers import open_terminal, start_session
 
@@ -312,4 +314,117 @@ class TestRights:
     @pytest.mark.parametrize("client", ["a b", "x" * 65, "../x"])
     async def test_a_pages_name_is_plain(self, phone: Client, terminal: Json, client: str) -> None:
         async with phone.socket(path_of(terminal, client=client.replace(" ", "%20"))) as socket:
+            assert await code_of(socket) == 4400
+
+
+class TestSeveralDevices:
+    async def test_one_has_the_size_and_another_may_take_it(self, phone: Client, terminal: Json) -> None:
+        async with (
+            phone.socket(path_of(terminal, client="phone")) as first,
+            phone.socket(path_of(terminal, client="desk")) as second,
+        ):
+            one, two = Screen(first), Screen(second)
+            await one.greet()
+            await two.greet()
+            await one.say("resize", cols=40, rows=20)
+            assert (await one.until_told("size"))["yours"] is True
+            assert (await two.until_told("size"))["yours"] is False
+            two.told.clear()
+            await two.say("resize", cols=120, rows=50)
+            await two.type("stty size\n")
+            assert await two.until_told("size") == {"type": "size", "cols": 120, "rows": 50, "yours": True}
+            await two.until(b"50 120")
+            one.told.clear()
+            await one.say("resize", cols=40, rows=20, take=True)
+            told = await one.until_told("size")
+            while told["cols"] != 40:
+                one.told.clear()
+                told = await one.until_told("size")
+            assert told["yours"] is True
+
+    async def test_an_owner_that_leaves_gives_the_size_up(self, phone: Client, terminal: Json) -> None:
+        async with phone.socket(path_of(terminal, client="desk")) as second:
+            two = Screen(second)
+            await two.greet()
+            async with phone.socket(path_of(terminal, client="phone")) as first:
+                one = Screen(first)
+                await one.greet()
+                await one.say("resize", cols=40, rows=20)
+                await two.until_told("size")
+                two.told.clear()
+            assert (await two.until_told("size"))["yours"] is None
+            two.told.clear()
+            await two.say("resize", cols=100, rows=30)
+            assert (await two.until_told("size"))["cols"] == 100
+
+    async def test_who_only_watches_sees_all_and_changes_nothing(
+        self, served: Served, phone: Client, terminal: Json
+    ) -> None:
+        async with phone.socket(path_of(terminal)) as socket:
+            typing = Screen(socket)
+            await typing.greet()
+            assert typing.hello["may_type"] is True
+            async with phone.socket(path_of(terminal, client="eye") + "&view=1") as other:
+                watching = Screen(other)
+                await watching.greet()
+                assert watching.hello["may_type"] is False
+                await typing.type("echo se$((1+1))en\n")
+                await watching.until(b"se2en")
+        for frame in ((1).to_bytes(8, "big") + b"echo no\n", '{"type":"resize","cols":10,"rows":10}'):
+            async with phone.socket(path_of(terminal, client="eye") + "&view=1") as socket:
+                await hear(socket)
+                await socket.send(frame)
+                assert await code_of(socket) == 4403
+        assert (await live_of(served, terminal)).last_input("eye") == 0
+
+
+class TestMuchBehindIt:
+    @pytest.fixture
+    async def filled(self, served: Served, terminal: Json) -> LiveTerminal:
+        live = await live_of(served, terminal)
+        for number in range(60_000):
+            live.ring.append(b"line %08d of a long output....\n" % number)
+            if number % 1000 == 0:
+                await asyncio.sleep(0)
+        await eventually(lambda: live.ring._spilling is None, what="an idle disk")
+        assert live.ring.start == 0
+        assert live.ring.in_memory > 1_000_000
+        return live
+
+    async def test_a_new_page_gets_the_newest_part_and_is_told_where_it_begins(
+        self, phone: Client, terminal: Json, filled: LiveTerminal
+    ) -> None:
+        async with phone.socket(path_of(terminal)) as socket:
+            screen = Screen(socket)
+            await screen.greet()
+            await screen.until(b"line 00059999")
+            assert screen.start == screen.hello["offset"] >= filled.ring.end - TAIL
+            assert screen.hello["start_offset"] == 0
+            assert screen.output.startswith(b"line "), "from the beginning of a line"
+
+    async def test_who_asks_for_everything_gets_it_from_disk_and_memory(
+        self, phone: Client, terminal: Json, filled: LiveTerminal
+    ) -> None:
+        async with phone.socket(path_of(terminal, after=0)) as socket:
+            screen = Screen(socket)
+            await screen.greet()
+            await screen.until(b"line 00059999")
+            numbers = [int(number) for number in re.findall(rb"line (\d{8})", screen.output)]
+            assert numbers == list(range(60_000))
+            assert not [message for message in screen.told if message["type"] == "gap"]
+
+    async def test_who_would_rather_skip_than_lag_is_told_what_it_skipped(
+        self, phone: Client, terminal: Json, filled: LiveTerminal
+    ) -> None:
+        async with phone.socket(path_of(terminal, after=0) + "&most=100000") as socket:
+            screen = Screen(socket)
+            await screen.greet()
+            gap = await screen.until_told("gap")
+            assert (gap["from"], gap["kept"]) == (0, True)
+            await screen.until(b"line 00059999")
+            assert len(screen.output) <= 50_000 + 100
+
+    @pytest.mark.parametrize("most", ["0", "65535", "-1", "all"])
+    async def test_a_bound_that_is_none_is_refused(self, phone: Client, terminal: Json, most: str) -> None:
+        async with phone.socket(path_of(terminal) + f"&most={most}") as socket:
             assert await code_of(socket) == 4400
