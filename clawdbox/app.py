@@ -27,6 +27,7 @@ from clawdbox.ssh.service.file_edits import FileEdits
 from clawdbox.ssh.service.file_trail import FileTrail
 from clawdbox.ssh.service.files import Files
 from clawdbox.ssh.service.fleet import Fleet
+from clawdbox.ssh.service.forwards import Forwards
 from clawdbox.ssh.service.host_authorities import HostAuthorities
 from clawdbox.ssh.service.imports import Imports
 from clawdbox.ssh.service.janitor import Janitor
@@ -69,6 +70,7 @@ class Box:
     imports: Imports
     leases: Leases
     execs: Execs
+    forwards: Forwards
     terminals: Terminals
     recordings: Recordings
     files: Files
@@ -145,6 +147,7 @@ class Box:
             self.data_dir / SPILL, settings.terminal_spill_bytes, settings.terminal_spill_total_bytes
         )
         self.terminals = Terminals(store, self.ledger, settings, self.leases, self.kept_terminals, spills)
+        self.forwards = Forwards(store, self.ledger, self.leases, self.execs, self.metrics)
         self.recordings = Recordings(
             store, self.ledger, settings, self.sealer, self.terminals, self.data_dir / RECORDINGS
         )
@@ -157,6 +160,7 @@ class Box:
         self.leases.on_closing.append(self.terminals.close_all)
         self.leases.on_closing.append(self.control_sockets.lease_closing)
         self.leases.on_active.append(self.control_sockets.lease_active)
+        self.leases.on_closing.append(self.forwards.close_all)
 
     def _wire_files(self) -> None:
         pool, trail = SftpPool(self.leases), FileTrail(self.store, self.ledger)

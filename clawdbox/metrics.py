@@ -39,6 +39,8 @@ class Metrics:
         self._session_starts = 0
         self._session_errors = 0
         self._connects = Histogram(CONNECT_BUCKETS_MS)
+        self._forward_connections: dict[tuple[str, str], int] = {}
+        self._forward_in = self._forward_out = 0
         self._requests: dict[tuple[str, str, int], int] = {}
         self._latencies: dict[tuple[str, str], Histogram] = {}
 
@@ -52,6 +54,15 @@ class Metrics:
 
     def ssh_connected(self, latency_ms: float) -> None:
         self._connects.observe(latency_ms)
+
+    def forward_connected(self, kind: str, outcome: str) -> None:
+        """A connection through a forward was `opened`, `refused` by the server, or there was no link (`lost`)."""
+        counter = (kind, outcome)
+        self._forward_connections[counter] = self._forward_connections.get(counter, 0) + 1
+
+    def forward_carried(self, bytes_in: int, bytes_out: int) -> None:
+        self._forward_in += bytes_in
+        self._forward_out += bytes_out
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         counter = (method, route, status)
@@ -78,6 +89,18 @@ class Metrics:
         yield _histogram(
             "ssh_connect_latency_ms", "Time until a server had let the box in.", {(): self._connects}
         )
+        connections = CounterMetricFamily(
+            "forward_connections", "Connections through forwarded ports.", labels=("kind", "outcome")
+        )
+        for (kind, outcome), count in self._forward_connections.items():
+            connections.add_metric([kind, outcome], count)
+        yield connections
+        carried = CounterMetricFamily(
+            "forward_bytes", "Bytes through forwarded ports.", labels=("direction",)
+        )
+        carried.add_metric(["in"], self._forward_in)
+        carried.add_metric(["out"], self._forward_out)
+        yield carried
         requests = CounterMetricFamily(
             "http_requests", "Requests answered.", labels=("method", "route", "status")
         )

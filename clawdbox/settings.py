@@ -68,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fleet_timeout_s: Seconds = 60
     stats_interval_s: Seconds = 4
 
+    # Web apps of servers: on ports of their own (0: the ones after the box's port), or on host names of their own
+    forward_web_port: Port = 0
+    forward_web_ports: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
+    forward_domain: str | None = None
+
     # Requests
     request_timeout_s: Seconds = 30
     max_body_bytes: Count = 1_048_576

@@ -126,7 +126,7 @@ def _run_loop(start: Start, chosen: "Settings") -> int:
 
 async def _serve(start: Start, chosen: "Settings") -> int:
     from clawdbox.app import Box
-    from clawdbox.web.server import listen
+    from clawdbox.web.listening import listen
 
     asked_to_stop = _listen_to_signals()
     sockets = listen(

@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from clawdbox import __version__, net
 from clawdbox.accounts import Account, Login
 from clawdbox.web.box import Box
-from clawdbox.web.cookies import csrf_token, login_cookie, read_cookie
+from clawdbox.web.cookies import csrf_token, login_cookie
 from clawdbox.web.limits import Limits, address_key, check
 from clawdbox.web.problems import answers, usual
 from clawdbox.web.visit import Means, Req, Visit, at, box_of, visit_of
@@ -106,7 +106,7 @@ async def me(request: Req) -> Response[Me]:
         csrf_token(box, who.login.id),
         _box_view(box, visit, who.account),
     )
-    return Response(body, headers=_renewed_cookie(request, box, visit))
+    return Response(body, headers=_renewed_cookie(box, visit))
 
 
 @delete(
@@ -143,9 +143,8 @@ def _box_view(box: Box, visit: Visit, account: Account) -> BoxView:
     )
 
 
-def _renewed_cookie(request: Req, box: Box, visit: Visit) -> dict[str, str]:
+def _renewed_cookie(box: Box, visit: Visit) -> dict[str, str]:
     """A login slides with its use, so its cookie must, too."""
-    token = read_cookie(visit.scheme, request.scope["headers"])
-    if visit.means is not Means.COOKIE or token is None:
+    if visit.means is not Means.COOKIE or visit.token is None:
         return {}
-    return {"set-cookie": login_cookie(visit.scheme, token, int(box.settings.login_ttl_s))}
+    return {"set-cookie": login_cookie(visit.scheme, visit.token, int(box.settings.login_ttl_s))}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clawdbox.ssh.service.file_edits import FileEdits
     from clawdbox.ssh.service.files import Files
     from clawdbox.ssh.service.fleet import Fleet
+    from clawdbox.ssh.service.forwards import Forwards
     from clawdbox.ssh.service.host_authorities import HostAuthorities
     from clawdbox.ssh.service.imports import Imports
     from clawdbox.ssh.service.kept_terminals import KeptTerminals
@@ -50,6 +51,7 @@ class Box(Protocol):
     imports: Imports
     leases: Leases
     execs: Execs
+    forwards: Forwards
     terminals: Terminals
     recordings: Recordings
     files: Files

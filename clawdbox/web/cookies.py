@@ -23,15 +23,21 @@ def login_cookie(scheme: str, token: str, max_age_s: int) -> str:
     return f"{cookie_name(scheme)}={token}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}"
 
 
-def read_cookie(scheme: str, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+def read_cookies(scheme: str, headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """Every value that came under the login's name.
+
+    There should be one. A page on another port of this host can set more beside it (cookies know no ports), which come
+    first or last as the browser sees fit.
+    """
     wanted = cookie_name(scheme)
+    found: dict[str, None] = {}
     for name, value in headers:
         if name == b"cookie":
             for pair in value.decode("latin-1").split(";"):
                 key, _, text = pair.strip().partition("=")
                 if key == wanted and text:
-                    return text
-    return None
+                    found[text] = None
+    return list(found)
 
 
 def csrf_token(box: Box, login_id: str) -> str:

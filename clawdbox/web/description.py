@@ -41,6 +41,7 @@ _TAGS = {
     "Server": "What a server is, how it does, and what its login shell costs.",
     "Fleet": "A command on many servers at once, and what each of them answered.",
     "Snippets": "Commands with named places, whose values are quoted and never spliced.",
+    "Forwards": "Ports of a server, on the box or in a browser.",
     "Conversations": "The chat on a connection.",
     "Events": "What happened, and who did it.",
     "Settings": "What a person may choose.",

@@ -13,7 +13,7 @@ from clawdbox.errors import Forbidden, NotFound, Problem, Unauthorized
 from clawdbox.ids import is_id
 from clawdbox.web import failures, idempotency, sockets
 from clawdbox.web.box import Box
-from clawdbox.web.cookies import csrf_fits, read_cookie
+from clawdbox.web.cookies import csrf_fits, read_cookies
 from clawdbox.web.guards import SAFE_METHODS
 from clawdbox.web.idempotency import Answers
 from clawdbox.web.limits import Limits, address_key, check
@@ -166,6 +166,7 @@ _NO_SUCH_TOKEN = (
     "This token is unknown, expired or revoked. `clawdbox token list` on the box shows those that work,"
     " `clawdbox token create` makes a new one."
 )
+_MOST_COOKIES = 4
 _WAYS_IN = frozenset({"login.authenticate", "login.pair"})
 
 
@@ -175,17 +176,34 @@ async def authenticate(box: Box, limits: Limits, visit: Visit, scope: Scope) -> 
     Only failures count against an address, so that nobody behind a shared one is locked out by a neighbour.
     """
     token = bearer(scope)
-    visit.means = Means.BEARER if token is not None else None
-    if token is None:
-        token = read_cookie(visit.scheme, scope["headers"])
-        visit.means = Means.COOKIE if token is not None else None
-    if token is None:
+    tokens = read_cookies(visit.scheme, scope["headers"]) if token is None else [token]
+    if not tokens:
+        visit.means = None
         raise Unauthorized
+    visit.means = Means.COOKIE if token is None else Means.BEARER
     try:
-        return await _principal(box, visit, token)
+        return await _one_principal(box, visit, tokens)
     except Unauthorized:
         check(limits.failed_login, address_key(visit.client), box.clock.monotonic())
         raise
+
+
+async def _one_principal(box: Box, visit: Visit, tokens: list[str]) -> Principal:
+    """Of several cookies the only one that is a login; of several logins none, for who knows which was slipped in."""
+    if len(tokens) > _MOST_COOKIES:
+        raise Unauthorized
+    found: list[Principal] = []
+    for token in tokens:
+        try:
+            found.append(await _principal(box, visit, token))
+        except Unauthorized:
+            if len(tokens) == 1:
+                raise
+        else:
+            visit.token = token
+    if len(found) != 1:
+        raise Unauthorized
+    return found[0]
 
 
 async def _principal(box: Box, visit: Visit, token: str) -> Principal:

@@ -25,7 +25,6 @@ CSP = (
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 SECURITY_HEADERS = [
-    (b"content-security-policy", CSP.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -47,7 +46,7 @@ class Door:
         self._app = app
         self._box = box
         self._proxies = Proxies(box.settings.trusted_proxies)
-        self._public = _origin(box.settings.public_url) if box.settings.public_url else None
+        self._public = origin_of(box.settings.public_url) if box.settings.public_url else None
         self._hosts = allowed_hosts(box.settings.allowed_hosts, box.settings.host, self._public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +68,9 @@ class Door:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
-                headers = [*message["headers"], *SECURITY_HEADERS]
+                more = self._apps_at(visit) if visit.route == "static" else ""
+                csp = (b"content-security-policy", f"{CSP}{more}".encode())
+                headers = [*message["headers"], csp, *SECURITY_HEADERS]
                 if visit.scheme == "https":
                     headers.append(HSTS)
                 if not any(name.lower() == b"cache-control" for name, _ in headers):
@@ -110,9 +111,23 @@ class Door:
             return problem
         if _TRICKS.search(scope.get("raw_path") or scope["path"].encode()) or "\ufffd" in scope["path"]:
             return NotFound()
-        if visit.method not in SAFE_METHODS:
+        # Reading is guarded, too: a page on another port of this host is of the same site, and brings the cookie along.
+        if visit.method not in SAFE_METHODS or scope["path"].startswith("/api/"):
             return self._origin_problem(visit, headers)
         return None
+
+    def _apps_at(self, visit: Visit) -> str:
+        """Where a form may also go: to the origins on which apps of servers are shown, with the ticket for one."""
+        domain = self._box.settings.forward_domain
+        if domain:
+            known = self._public or origin_of(visit.origin)
+            scheme, port = (known[0], known[2]) if known else ("https", "443")
+            return f" {scheme}://*.{domain.strip('.').lower()}:{port}"
+        if visit.scheme == "https":
+            return ""
+        name = visit.host if visit.host.endswith("]") else visit.host.rpartition(":")[0] or visit.host
+        # An address of IPv6 cannot be written there (CSP 3, 2.3.1).
+        return " http:" if name.startswith("[") else f" http://{name}:*"
 
     def _host_problem(self, visit: Visit, hosts: list[bytes]) -> Problem | None:
         """DNS rebinding: a name that a stranger's DNS points here makes the stranger's page same-origin with the box."""
@@ -123,7 +138,7 @@ class Door:
         if match is None:
             return Problem("bad_request", "The Host header cannot be read.")
         visit.host = text
-        if self._public and self._public[0] == "https" and _origin(f"https://{text}") == self._public:
+        if self._public and self._public[0] == "https" and origin_of(f"https://{text}") == self._public:
             visit.scheme = (
                 "https"  # a tunnel in front ends TLS; whoever lies about it is only stricter with themselves
             )
@@ -147,8 +162,8 @@ class Door:
         if origin is None:
             rides_on_cookie = b"cookie" in found and b"authorization" not in found
             return origin_refused() if visit.method == "WEBSOCKET" and rides_on_cookie else None
-        asked = _origin(origin)
-        if asked is not None and asked in (_origin(visit.origin), self._public):
+        asked = origin_of(origin)
+        if asked is not None and asked in (origin_of(visit.origin), self._public):
             return None
         return origin_refused()
 
@@ -194,7 +209,7 @@ def allowed_hosts(settings: list[str], bound: str, public: tuple[str, str, str] 
     return frozenset(name for name in names if name)
 
 
-def _origin(text: str) -> tuple[str, str, str] | None:
+def origin_of(text: str) -> tuple[str, str, str] | None:
     """(scheme, host, port) in the form in which two origins can be compared; None for `null` and what is no origin."""
     try:
         parts = urlsplit(text)

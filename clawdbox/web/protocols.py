@@ -60,6 +60,7 @@ class Http(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"]["abort"] = self.transport.abort
         self._await_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -8,15 +8,16 @@ from contextlib import contextmanager
 
 import uvicorn
 from litestar import Litestar
+from litestar.types import ASGIApp
 
 from clawdbox.errors import StartRefused
+from clawdbox.web.apps.face import ByHost, Face, http_protocol
 from clawdbox.web.box import Box
 from clawdbox.web.live import MAX_BINARY
-from clawdbox.web.protocols import Http, Ws
+from clawdbox.web.protocols import Ws
 from clawdbox.web.site import create_app
 
 GRACE_S = 5
-_BACKLOG = 1024
 _MAX_CONNECTIONS = 2000
 
 
@@ -34,46 +35,6 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
-
-
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets on every address of `host`, all on one port (any free one when it is 0). Raises StartRefused."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise StartRefused(
-            "host_unknown", f"The box cannot listen on {host!r}: {error}. Choose another --host."
-        ) from None
-    sockets: list[socket.socket] = []
-    try:
-        for family, _, _, _, address in dict.fromkeys(found):
-            chosen = sockets[0].getsockname()[1] if sockets else port
-            sockets.append(_bind(family, (address[0], chosen, *address[2:])))
-    except OSError as error:
-        for bound in sockets:
-            bound.close()
-        raise StartRefused(
-            "port_in_use",
-            f"The box cannot listen on {host}, port {port}: {error.strerror}. Choose another --port.",
-            exit_code=75,  # EX_TEMPFAIL: a port may be free a moment later, so a service manager should try again
-        ) from None
-    return sockets
-
-
-def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
-    # Named TCP, else asyncio leaves Nagle's algorithm on and every answer takes 40 ms longer.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
-        bound.bind(address)
-        bound.listen(_BACKLOG)
-    except OSError:
-        bound.close()
-        raise
-    bound.setblocking(False)
-    return bound
 
 
 class _Server(uvicorn.Server):
@@ -100,10 +61,13 @@ class WebServer:
     def __init__(self, box: Box, sockets: list[socket.socket], app: Litestar | None = None) -> None:
         self._sockets = sockets
         self.port = int(sockets[0].getsockname()[1])
-        self._server = _Server(_config(app or create_app(box)))
+        self._box = box
+        self._face = Face(box, self.port)
+        self._server = _Server(_config(ByHost(app or create_app(box), self._face), self._face))
 
     async def start(self) -> None:
         """Returns when the sockets are being served."""
+        self._box.forwards.face = self._face
         self.ended = asyncio.create_task(self._server.serve(sockets=self._sockets))
         listening = asyncio.create_task(self._server.listening.wait())
         await asyncio.wait({self.ended, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -117,16 +81,18 @@ class WebServer:
     async def stop(self) -> None:
         """Answer what is being asked, close sockets with 1012, and end within a few seconds whatever happens."""
         self._server.should_exit = True
+        self._box.forwards.face = None
+        await self._face.close()
         done, _ = await asyncio.wait({self.ended}, timeout=GRACE_S + 2)
         if not done:
             self.ended.cancel()
             await asyncio.wait({self.ended})
 
 
-def _config(app: Litestar) -> uvicorn.Config:
+def _config(app: ASGIApp, face: Face) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=Http,
+        http=http_protocol(face),
         ws=Ws,
         ws_max_size=MAX_BINARY + 8,
         ws_ping_interval=None,  # the sockets ask for themselves, in a way that a hung page does not answer

@@ -55,6 +55,13 @@ from clawdbox.web.fleet import (
     list_fleet_runs,
     start_fleet_run,
 )
+from clawdbox.web.forwards import (
+    close_forward,
+    find_listening,
+    list_forwards,
+    open_forward,
+    open_in_browser,
+)
 from clawdbox.web.gate import Gate
 from clawdbox.web.guards import Door
 from clawdbox.web.health import health
@@ -167,6 +174,7 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         confirm_removal,
         cancel_removal,
     ],
+    "Forwards": [open_forward, list_forwards, close_forward, open_in_browser, find_listening],
     "Conversations": [
         get_conversation,
         get_conversation_of_connection,

@@ -22,7 +22,7 @@ class Means(StrEnum):
 
 
 class Visit:
-    """`peer` is the socket's other end, `client` the one behind trusted proxies; `host` is the Host header."""
+    """`token` is what the principal was known by; `peer` is the socket's other end, `client` the one behind trusted proxies; `host` is the Host header."""
 
     __slots__ = (
         "action",
@@ -38,6 +38,7 @@ class Visit:
         "scheme",
         "started",
         "status",
+        "token",
     )
 
     def __init__(
@@ -56,6 +57,7 @@ class Visit:
         self.status: int | None = None
         self.code: str | None = None
         self.reference: str | None = None
+        self.token: str | None = None
 
     @property
     def origin(self) -> str:

@@ -11,7 +11,7 @@ import pytest
 from clawdbox.agents.rules import turns
 from clawdbox.keys import rules as keys
 from clawdbox.ssh import model
-from clawdbox.ssh.rules import connections, fleet, leases, recordings
+from clawdbox.ssh.rules import connections, fleet, forwards, leases, recordings
 from clawdbox.store.migrate import migrate
 from tests.docs import markdown, sources
 
@@ -167,6 +167,7 @@ def drawn(heading: str) -> set[tuple[str, str]]:
         ("recordings.state", recordings.TRANSITIONS),
         ("fleet_runs.state", fleet.RUN_TRANSITIONS),
         ("fleet_answers.state", fleet.ANSWER_TRANSITIONS),
+        ("forwards.state", forwards.TRANSITIONS),
     ],
 )
 def test_a_state_table_is_that_of_the_rules(heading: str, transitions: dict[str, frozenset[str]]) -> None:

@@ -29,6 +29,7 @@ NOT_TIMES = {
     "allow_loopback",
     "demo",
     "log_level",
+    "forward_domain",
 }
 UNITS = {"second": 1, "seconds": 1, "s": 1, "min": 60, "days": 86400}
 
@@ -124,6 +125,7 @@ def reason(ending: Ending | None) -> str:
 def test_the_metrics_are_those_that_are_rendered() -> None:
     metrics = Metrics()
     metrics.request("GET", "/health", 200, 0.1)
+    metrics.forward_connected("web", "opened")
     rendered = metrics.render(0).decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", rendered, re.MULTILINE))
     told = {}

@@ -18,8 +18,9 @@ from clawdbox.app import Box
 from clawdbox.clock import Clock
 from clawdbox.events.model import SYSTEM
 from clawdbox.settings import Settings
+from clawdbox.web.listening import listen
 from clawdbox.web.live import Pace
-from clawdbox.web.server import WebServer, listen
+from clawdbox.web.server import WebServer
 from clawdbox.web.site import create_app
 
 API = "/api/v1"

@@ -110,6 +110,37 @@ class TestOrigin:
         assert answer.status_code == 200
         assert not any(name.startswith("access-control-") for name in answer.headers)
 
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"},
+            {"sec-fetch-site": "cross-site"},
+            {"origin": "http://127.0.0.1:3000"},
+            {"origin": "null"},
+        ],
+    )
+    async def test_another_port_of_the_same_host_reads_nothing_with_the_persons_login(
+        self, phone: Client, headers: dict[str, str]
+    ) -> None:
+        answer = await phone.get("/auth/me", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "origin_refused")
+        assert (await phone.ask("GET", "/", headers=headers)).status_code in (200, 503)
+
+    async def test_pages_may_send_a_form_to_where_apps_are_shown_and_nothing_else_may(
+        self, stranger: Client, make: Make
+    ) -> None:
+        page = await stranger.ask("GET", "/")
+        assert page.headers["content-security-policy"] == f"{CSP} http://127.0.0.1:*"
+        assert (await stranger.ask("GET", "/health")).headers["content-security-policy"] == CSP
+        over_ipv6 = await stranger.ask("GET", "/", headers={"host": "[::1]:8022"})
+        assert over_ipv6.headers["content-security-policy"] == f"{CSP} http:"
+        tunnel = await (await make(public_url="https://box.example")).stranger()
+        page = await tunnel.ask("GET", "/", headers={"host": "box.example"})
+        assert page.headers["content-security-policy"] == CSP
+        named = await make(public_url="https://box.example", forward_domain="apps.example")
+        page = await (await named.stranger()).ask("GET", "/")
+        assert page.headers["content-security-policy"] == f"{CSP} https://*.apps.example:443"
+
     async def test_a_preflight_gets_no_permission(self, stranger: Client) -> None:
         asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
         answer = await stranger.ask("OPTIONS", f"{API}/keys", headers=asked)
@@ -175,7 +206,7 @@ class TestHeaders:
     )
     async def test_every_answer_carries_them(self, stranger: Client, path: str) -> None:
         headers = (await stranger.ask("GET", path)).headers
-        assert headers["content-security-policy"] == CSP
+        assert headers["content-security-policy"].startswith(CSP)
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cross-origin-opener-policy"] == "same-origin"

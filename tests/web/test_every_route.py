@@ -185,6 +185,11 @@ GET /api/v1/sessions/{session_id}/terminals
 DELETE /api/v1/sessions/{session_id}/terminals/{terminal_id}
 WEBSOCKET /api/v1/sessions/{session_id}/terminals/{terminal_id}/attach
 POST /api/v1/sessions/{session_id}/terminals/{terminal_id}/recording
+POST /api/v1/sessions/{session_id}/forwards
+GET /api/v1/sessions/{session_id}/forwards
+DELETE /api/v1/sessions/{session_id}/forwards/{forward_id}
+POST /api/v1/sessions/{session_id}/forwards/{forward_id}/open
+POST /api/v1/sessions/{session_id}/listening
 GET /api/v1/recordings
 GET /api/v1/recordings/{recording_id}
 PATCH /api/v1/recordings/{recording_id}

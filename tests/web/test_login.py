@@ -127,6 +127,24 @@ async def test_a_browsers_login_and_cookie_slide_with_their_use(served: Served, 
     assert (await phone.get("/auth/me")).status_code == 401
 
 
+async def test_a_cookie_set_beside_the_login_by_another_port_neither_ends_nor_changes_it(
+    served: Served, phone: Client, stranger: Client
+) -> None:
+    real = phone.http.cookies["clawdbox_login"]
+    other = await served.browser(await served.account())
+    for cookies, status in (
+        (f"clawdbox_login=tossed; clawdbox_login={real}", 200),
+        (f"clawdbox_login={real}; clawdbox_login=tossed; clawdbox_login={real}", 200),
+        (f"clawdbox_login={other.http.cookies['clawdbox_login']}; clawdbox_login={real}", 401),
+        ("; ".join(f"clawdbox_login=tossed{number}" for number in range(9)), 401),
+    ):
+        answer = await stranger.get("/auth/me", headers={"cookie": cookies})
+        assert answer.status_code == status
+        if status == 200:
+            assert answer.json()["login"]["id"] == phone.login_id
+            assert f"clawdbox_login={real};" in answer.headers["set-cookie"]
+
+
 async def test_a_token_keeps_the_end_it_got(served: Served) -> None:
     script = await served.script(expires_in=timedelta(days=2))
     assert "set-cookie" not in (await script.get("/auth/me")).headers

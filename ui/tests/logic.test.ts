@@ -21,6 +21,7 @@ test('every address is a page, and a stranger is lost', () => {
     ['/recordings', 'recordings', ''], ['/recordings/r1', 'recording', 'r1'], ['/sessions/x1/recordings', 'session-recordings', 'x1'],
     ['/connections/c1/recordings/', 'connection-recordings', 'c1'], ['/constructor', 'lost', ''],
     ['/fleet', 'fleet', ''], ['/fleet/r1', 'fleet-run', 'r1'], ['/snippets', 'snippets', ''], ['/sessions/a/stats', 'stats', 'a'],
+    ['/sessions/abc/ports', 'ports', 'abc'],
   ]
   for (const [path, name, id] of cases) assert.deepEqual(place(path), { name, id }, path)
 })

@@ -15,6 +15,7 @@ from clawdbox.ssh.rules import leases as rules
 from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.service.ways import HopUntested, offered_key, pinned_key, way_to
 from clawdbox.ssh.sql import connections as connection_sql
+from clawdbox.ssh.sql import forwards as forward_sql
 from clawdbox.ssh.sql import leases as sql
 from clawdbox.ssh.wire.dial import DialFailure
 from clawdbox.store import Tx
@@ -85,13 +86,14 @@ class LeaseWrites:
         return self._end(tx, actor, lease, ending, "session.close")
 
     def end_what_a_crash_left(self, tx: Tx) -> int:
-        """Leases, commands and terminals. Returns how many leases that were."""
+        """Leases, commands, terminals and forwards. Returns how many leases that were."""
         leases = sql.open_leases(tx)
         for lease in leases:
             ending = rules.Ending(CloseReason.ERROR, rules.BOX_CRASHED)
             self._end(tx, SYSTEM, lease, ending, "session.close")
         sql.lose_executions(tx)
         sql.lose_terminals(tx, "box_crashed")
+        forward_sql.lose_all(tx, "box_crashed")
         return len(leases)
 
     def tell_master(self, tx: Tx, lease_id: str, view: MasterView) -> None:

@@ -11,4 +11,5 @@ export interface SessionTool {
 export const sessionTools: readonly SessionTool[] = [
   { path: 'recordings', name: 'Recordings', lead: 'What terminals of this server showed', icon: 'film' },
   { path: 'stats', name: 'Server', lead: 'Processor, memory, disks, load, and what it is', icon: 'pulse' },
+  { path: 'ports', name: 'Ports', lead: 'Open a web app of the server, or reach one of its ports from the box', icon: 'port' },
 ]

@@ -33,6 +33,8 @@ export const icons = {
   record: 'M12 12m-8 0a8 8 0 1 0 16 0a8 8 0 1 0-16 0M12 12m-2.500 0a2.500 2.500 0 1 0 5 0a2.500 2.500 0 1 0-5 0',
   play: 'M8 5l11 7-11 7z',
   pause: 'M8 5v14M16 5v14',
+  port: 'M4 7h16v11H4zM8 18v-4h8v4M9 7v3M12 7v3M15 7v3',
+  open: 'M10 5H5v14h14v-5M14 4h6v6M20 4l-9 9',
   tools: 'M5 5h5v5H5zM14 5h5v5h-5zM5 14h5v5H5zM14 14h5v5h-5z',
   fleet: 'M4 6h6v5H4zM14 6h6v5h-6zM9 14h6v5H9zM7 11v2h10v-2M12 13v1',
   pulse: 'M3 12h4l3-7 4 14 3-7h4',
