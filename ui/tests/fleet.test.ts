@@ -14,7 +14,7 @@ test('equal answers are one group, and what failed stands first', () => {
   const all = [answer('a', 'done', 'x'), answer('b', 'failed', 'y'), answer('c', 'done', 'x')]
   assert.deepEqual(groups(all).map((g) => g.answers.map((a) => a.label)), [['b'], ['a', 'c']])
   assert.equal(summary(all), '2 answered the same; 1 differs')
-  assert.equal(summary([answer('a', 'done', 'x'), answer('b', 'done', 'x')]), 'All 2 answered the same')
+  assert.equal(summary([answer('a', 'done', 'x'), answer('b', 'done', 'x')]), 'Both answered the same')
   assert.equal(summary([answer('a', 'done', 'x'), answer('b', 'running', null)]), '1 of 2 have answered')
 })
 

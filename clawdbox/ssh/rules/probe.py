@@ -117,7 +117,7 @@ def between(earlier: Reading, later: Reading) -> Sample:
     if total <= 0 or not 0 <= busy <= total:
         return later.sample  # the machine was started anew, or two samples are too close together
     percent = round(100 * busy / total, 1)
-    return msgspec.structs.replace(later.sample, cpu=Gauge(percent, _level(percent, 85, 97)))
+    return msgspec.structs.replace(later.sample, cpu=Gauge(percent, "warn" if percent >= 90 else "ok"))
 
 
 def understood(reading: Reading) -> bool:

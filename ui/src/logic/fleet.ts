@@ -27,6 +27,7 @@ export function summary(answers: Answer[]): string {
   if (open) return `${answers.length - open} of ${answers.length} have answered`
   const sizes = groups(answers).map((g) => g.answers.length).sort((a, b) => b - a)
   if (answers.length === 1) return '1 server has answered'
+  if (sizes.length === 1 && answers.length === 2) return 'Both answered the same'
   if (sizes.length === 1) return `All ${answers.length} answered the same`
   if (sizes[0] === 1) return `${answers.length} servers, each with an answer of its own`
   const rest = answers.length - sizes[0]!

@@ -32,7 +32,6 @@ export function rows(f: Facts): [string, string][] {
     ['Addresses', f.addresses.join(', ') || null],
     ['Logged in', f.users.join(', ') || 'nobody'],
     ['Restart due', f.pending_reboot === null ? null : f.pending_reboot ? 'yes: updates wait for it' : 'no'],
-    ['Up for', f.uptime_s === null ? null : uptime(f.uptime_s)],
   ]
   return all.filter((row): row is [string, string] => row[1] !== null)
 }
