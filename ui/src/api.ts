@@ -49,15 +49,23 @@ export async function post<T>(path: string, body: unknown = {}): Promise<T> {
   }
 }
 
-async function call<T>(method: string, path: string, body?: unknown, key?: string): Promise<T> {
+/** Bytes in a PATCH. `signal` ends it early; how long it may take is the caller's business. */
+export const sendBytes = <T>(path: string, bytes: Blob, signal: AbortSignal): Promise<T> =>
+  call<T>('PATCH', path, bytes, undefined, signal)
+
+/** Where a plain link reads from, such as a download. */
+export const linkTo = (path: string): string => base + path
+
+async function call<T>(method: string, path: string, body?: unknown, key?: string, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' }
-  if (body !== undefined) headers['content-type'] = 'application/json'
+  const raw = body instanceof Blob
+  if (body !== undefined) headers['content-type'] = raw ? 'application/octet-stream' : 'application/json'
   if (method !== 'GET' && login.csrf) headers['x-csrf-token'] = login.csrf
   if (key) headers['idempotency-key'] = key
-  const request = { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }
+  const request = { method, headers, body: raw || body === undefined ? (body as Blob | undefined) : JSON.stringify(body) }
   let response: Response
   try {
-    response = await fetch(base + path, { ...request, signal: AbortSignal.timeout(patience) })
+    response = await fetch(base + path, { ...request, signal: signal ?? AbortSignal.timeout(patience) })
   } catch (error) {
     throw silence(error)
   }

@@ -69,16 +69,23 @@ class Download:
         return self
 
     async def body(self) -> AsyncGenerator[bytes, None]:
-        """Fails when the file shrinks or changes on the way: a torn file must never pass for a whole one."""
-        self._told["bytes"] = 0
+        """Fails when the file shrinks or changes on the way: a torn file must never pass for a whole one.
+
+        The last piece is held back until the file was looked at again: with it, a browser has what it was promised.
+        """
+        read, last = 0, b""
         async with aclosing(self._file.read(self.span.start, self.span.end)) as pieces:
             async for piece in pieces:
-                self._told["bytes"] += len(piece)
                 self._hand.touch()
-                yield piece
+                if last:
+                    yield last
+                read, last = read + len(piece), piece
+                self._told["bytes"] = read
         rules.check_not_torn(
-            self.attributes, await self._file.stat(), self._told["bytes"] == self.span.end - self.span.start
+            self.attributes, await self._file.stat(), read == self.span.end - self.span.start
         )
+        if last:
+            yield last
 
     async def close(self, error: BaseException | None = None) -> None:
         """Raises the Problem that `error` is to a person."""

@@ -75,7 +75,7 @@ class SftpPool:
         except LinkLost:
             raise rules.problem_of("lost") from None
         except ChannelRefused as refusal:
-            raise Conflict("sftp_refused", f"{refusal} Close a terminal, then try again.") from None
+            raise Conflict("sftp_refused", str(refusal)) from None
         finally:
             held.users -= 1
             master.touch()

@@ -401,7 +401,9 @@ async def _session(link: Link) -> "tuple[asyncssh.SSHWriter[bytes], asyncssh.SSH
     except BaseException as error:
         opening.add_done_callback(_hang_up)
         if isinstance(error, TimeoutError):
-            raise ChannelRefused("The server has no session left, or does not answer.") from None
+            raise ChannelRefused(
+                "The server has no session left for files, or does not answer. End a terminal or a command, then try again."
+            ) from None
         raise
 
 

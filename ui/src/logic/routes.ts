@@ -1,4 +1,4 @@
-export type PageName = 'pair' | 'home' | 'add' | 'connection' | 'session' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'ports' | 'fleet' | 'fleet-run' | 'snippets' | 'stats' | 'lost'
+export type PageName = 'pair' | 'home' | 'add' | 'connection' | 'session' | 'files' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'ports' | 'fleet' | 'fleet-run' | 'snippets' | 'stats' | 'lost'
 export interface Place {
   name: PageName
   id: string
@@ -18,6 +18,7 @@ const withId: [RegExp, PageName][] = [
   [/^\/sessions\/([\w-]+)\/stats$/, 'stats'],
   [/^\/fleet\/([\w-]+)$/, 'fleet-run'],
   [/^\/sessions\/([\w-]+)\/ports$/, 'ports'],
+  [/^\/sessions\/([\w-]+)\/files$/, 'files'],
 ]
 
 /** Which page an address means. Unknown addresses are `lost`, which says so and links home. */

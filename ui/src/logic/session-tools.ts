@@ -9,6 +9,7 @@ export interface SessionTool {
 }
 
 export const sessionTools: readonly SessionTool[] = [
+  { path: 'files', name: 'Files', lead: 'Browse, upload, download and edit what lies on the server.', icon: 'folder' },
   { path: 'recordings', name: 'Recordings', lead: 'What terminals of this server showed', icon: 'film' },
   { path: 'stats', name: 'Server', lead: 'Processor, memory, disks, load, and what it is', icon: 'pulse' },
   { path: 'ports', name: 'Ports', lead: 'Open a web app of the server, or reach one of its ports from the box', icon: 'port' },
