@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { backoff } from '../src/logic/backoff.ts'
 import { frame, size, unframe } from '../src/logic/bytes.ts'
 import { uuid } from '../src/logic/ids.ts'
+import { chosenAtFirst, kindOf, saved } from '../src/logic/imports.ts'
 import { through, way } from '../src/logic/jumps.ts'
 import { arrow, withModifiers } from '../src/logic/key-bytes.ts'
 import { deviceName, readCode } from '../src/logic/pairing.ts'
@@ -24,6 +25,19 @@ test('every address is a page, and a stranger is lost', () => {
     ['/sessions/abc/ports', 'ports', 'abc'],
   ]
   for (const [path, name, id] of cases) assert.deepEqual(place(path), { name, id }, path)
+})
+
+test('a pasted file is recognised, and jump hosts come along', () => {
+  assert.equal(kindOf('Host nas\n  User ann'), 'config')
+  assert.equal(kindOf('# mine\n|1|a=|b= ssh-ed25519 AAAAC3\n@revoked * ssh-rsa AAAAB3'), 'known_hosts')
+  assert.equal(kindOf('', 'known_hosts.old'), 'known_hosts')
+  const row = (name: string, jump: string | null, more: object = {}) =>
+    ({ name, label: name, host: name, port: 22, username: 'u', jump, host_key: null, same_as: null, same_as_label: null, implied: false, notes: [], problem: null, ...more })
+  const rows = [row('nas', 'b'), row('b', 'a', { implied: true }), row('a', null, { same_as: 'x' }), row('bad', null, { problem: 'no' })]
+  assert.deepEqual(chosenAtFirst(rows), ['nas'])
+  assert.deepEqual([...saved(rows, ['nas'])], ['nas', 'b'])
+  assert.deepEqual([...saved(rows, ['nas', 'a'])], ['nas', 'b', 'a'])
+  assert.deepEqual([...saved([row('x', 'y'), row('y', 'x')], ['x'])], ['x', 'y'])
 })
 
 test('jump hosts are found both ways, and a ring ends', () => {

@@ -1,11 +1,11 @@
-export type PageName = 'pair' | 'home' | 'add' | 'connection' | 'session' | 'files' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'ports' | 'fleet' | 'fleet-run' | 'snippets' | 'stats' | 'lost'
+export type PageName = 'pair' | 'home' | 'add' | 'import' | 'connection' | 'session' | 'files' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'ports' | 'fleet' | 'fleet-run' | 'snippets' | 'stats' | 'lost'
 export interface Place {
   name: PageName
   id: string
 }
 
 const fixed: Record<string, PageName> = {
-  '/': 'home', '/pair': 'pair', '/add': 'add', '/keys': 'keys', '/audit': 'audit', '/settings': 'settings',
+  '/': 'home', '/pair': 'pair', '/add': 'add', '/import': 'import', '/keys': 'keys', '/audit': 'audit', '/settings': 'settings',
   '/recordings': 'recordings',
   '/fleet': 'fleet', '/snippets': 'snippets',
 }
