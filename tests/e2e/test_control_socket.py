@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.cli.command import Served, answer
-from tests.e2e.phone import Phone
+from tests.e2e.phone import Phone, pairing_link
 from tests.ssh.sshd import Sshd
 
 pytestmark = pytest.mark.browser
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 def test_the_command_on_the_page_works_and_a_switch_counts_at_once(
     phone: Phone, box: Served, server: Sshd
 ) -> None:
+    phone.pair(pairing_link(box))
     phone.add(server, "My NAS")
     phone.start_session()
     phone.sees(re.compile("Health"))

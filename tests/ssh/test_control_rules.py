@@ -81,7 +81,7 @@ def test_the_sockets_lie_where_the_path_is_short_and_plain(data_dir: str, runtim
     assert all(len(place) + 1 + control.LONGEST_NAME <= control.MAX_PATH for place in places)
 
 
-@given(st.lists(st.text(min_size=1, max_size=40), max_size=6))
+@given(st.lists(st.text(min_size=1, max_size=40), max_size=6, unique=True))
 @settings(deadline=None)
 def test_no_label_makes_another_line_or_a_pattern(labels: list[str]) -> None:
     found = control_config.entries(
