@@ -39,23 +39,26 @@ async def masters(options: Options) -> None:
     (options.work / "host").write_bytes(host_key.export_private_key())
     (options.work / "client.pub").write_text(key.public)
     pin = Pin(host_key.get_fingerprint("sha256"), "ssh-ed25519")
+    base = memory_kib()  # once, and then ever more of them: what was freed is taken again, not given back
+    with Sshd(options.work / "sshd", options={"MaxStartups": "1000"}) as server:
+        known, _ = key_for(server, options.work)
+        target = Target(server.host, server.port, server.username, True)
+        await hold(few, "OpenSSH's sshd", target, pin_of(server), known, base)
     with side_process(
         "bench.many_server", str(options.work / "host"), str(options.work / "client.pub")
     ) as port:
         for count in (half, many):
-            await hold(count, "asyncssh, another process", Target("127.0.0.1", port, "me", True), pin, key)
-    with Sshd(options.work / "sshd", options={"MaxStartups": "1000"}) as server:
-        known, _ = key_for(server, options.work)
-        target = Target(server.host, server.port, server.username, True)
-        await hold(few, "OpenSSH's sshd", target, pin_of(server), known)
+            await hold(
+                count, "asyncssh, another process", Target("127.0.0.1", port, "me", True), pin, key, base
+            )
 
 
-async def hold(count: int, server: str, target: Target, pin: Pin, key: Keypair) -> None:
+async def hold(count: int, server: str, target: Target, pin: Pin, key: Keypair, base: int) -> None:
     first = await a_master(target, pin, key)
     for _ in range(3):
         await a_command(first)
     gc.collect()
-    before, begun = memory_kib(), perf_counter()
+    begun = perf_counter()
     meanwhile: list[float] = []
     measuring = asyncio.ensure_future(keep_measuring(first, meanwhile))
     slots = asyncio.Semaphore(Settings().max_dials)
@@ -69,7 +72,7 @@ async def hold(count: int, server: str, target: Target, pin: Pin, key: Keypair) 
     measuring.cancel()
     await asyncio.wait({measuring})
     gc.collect()
-    each = (memory_kib() - before) / count
+    each = (memory_kib() - base) / count
     quiet = [await a_command(held[index % count]) for index in range(min(count, 200))]
     assert all(master.is_up for master in held)
     dialling, still = figures(meanwhile), figures(quiet)
