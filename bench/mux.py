@@ -1,9 +1,7 @@
-"""`ssh -S` over the box's control socket against OpenSSH's own master, interleaved: `python -m bench.mux`."""
+"""`ssh -S` over the box's control socket against OpenSSH's own master, interleaved."""
 
-import argparse
 import asyncio
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,29 +9,25 @@ from pathlib import Path
 
 import httpx
 
-from bench.__main__ import ROOMY, a_session
+from bench.boxes import ROOMY, a_session
 from bench.figures import HEAD, figures, ratio_row
 from bench.processes import Running, box, clawdbox
+from bench.sections import Options
 from tests.ssh.sshd import Sshd
 
 _BULK = 200_000_000
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(prog="python -m bench.mux", description=__doc__)
-    options.add_argument("-n", type=int, default=300, help="measurements of each thing (default 300)")
-    args = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mux") as folder:
-        work = Path(folder)
-        data_dir = work / "box"
-        token = clawdbox(data_dir, "token", "create", "--name", "bench")
-        with (
-            Sshd(work / "sshd") as server,
-            box(data_dir, "CLAWDBOX_ALLOW_LOOPBACK=true", *ROOMY) as ours,
-            openssh_master(work, server) as theirs,
-        ):
-            print(HEAD)
-            section(ours, token, data_dir, server, theirs, args.n)
+def run(options: Options) -> None:
+    data_dir = options.work / "box"
+    token = clawdbox(data_dir, "token", "create", "--name", "bench")
+    with (
+        Sshd(options.work / "sshd") as server,
+        box(data_dir, "CLAWDBOX_ALLOW_LOOPBACK=true", *ROOMY) as ours,
+        openssh_master(options.work, server) as theirs,
+    ):
+        print(HEAD)
+        section(ours, token, data_dir, server, theirs, options.n)
 
 
 def section(ours: Running, token: str, data_dir: Path, server: Sshd, theirs: list[str], n: int) -> None:
@@ -87,7 +81,3 @@ async def _session(ours: Running, token: str, server: Sshd) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=f"{ours.address}/api/v1", headers=headers, timeout=60) as api:
         await a_session(api, server)
-
-
-if __name__ == "__main__":
-    main()

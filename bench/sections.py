@@ -11,6 +11,7 @@ SECTIONS = {
     "ssh": "bench.ssh",
     "bulk": "bench.bulk",
     "masters": "bench.masters",
+    "mux": "bench.mux",
     "terminals": "bench.terminals",
 }
 

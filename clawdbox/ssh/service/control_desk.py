@@ -136,6 +136,9 @@ class ControlDesk:
     async def _link(self, request: Request) -> tuple[Master | None, Link | None]:
         if request.use in _NEEDS_NO_LINK:
             return None, None
+        held = self._leases.held.get(self.lease.id)
+        if held is not None and held.is_up and held.link is not None:
+            return held, held.link  # whether the lease is still active, the transaction asks
         try:
             _lease, master, link = await self._leases.up(self.lease.account_id, self.lease.id)
         except Problem as problem:
