@@ -329,3 +329,26 @@ def test_noise_is_read_without_a_fault(seed: int) -> None:
             assert 1 <= row.port <= 65535
             assert not row.host.startswith("-")
             assert not row.username.startswith("-")
+
+
+def test_wildcards_of_known_hosts_that_would_take_long_are_refused() -> None:
+    pattern = "*" + "a" * 400 + "b"
+    known = "\n".join(f"{','.join([pattern] * 20)} {key_of('k')}" for _ in range(50))
+    config = f"Host *\n HostKeyAlias {'a' * 4000}\n" + "\n".join(f"Host h{i}" for i in range(400))
+    with pytest.raises(Invalid) as caught:
+        rows(config, known)
+    assert caught.value.field == "known_hosts"
+
+
+def test_a_host_name_that_grows_by_its_own_alias_is_cut() -> None:
+    alias = "a" * 4000
+    config = f"Host {alias}\n HostName {'%h' * 2000}\n"
+    parsed = ssh_config.parse(config)
+    assert len(ssh_config.resolve(parsed, alias).host) == 256
+    assert rows(config)[alias].problem
+
+
+def test_match_with_wildcards_is_counted_as_work_too() -> None:
+    matches = "".join(f"Match host {'*a' * 50}{i}\n User u\n" for i in range(1000))
+    with pytest.raises(Invalid):
+        ssh_config.parse(matches + "\n".join(f"Host h{i}" for i in range(100)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clawdbox.errors import Invalid
 from clawdbox.ssh.model.fleet import Kind, Variable
 from clawdbox.ssh.rules import snippets as rules
-from clawdbox.ssh.rules.places import places
+from clawdbox.ssh.rules.places import MAX_PLACES, places
 
 TAKEN = [
     "systemctl restart {{v}}",
@@ -257,3 +257,22 @@ def test_what_does_not_fit_together_is_not_kept(command: str, variables: list[Va
 
 def test_text_beyond_ascii_does_not_shift_a_place() -> None:
     assert rules.render("echo 'äöü€🎉' {{v}} é", [VARIABLE], {"v": "ß"}) == "echo 'äöü€🎉' 'ß' é"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo " + " ".join(["{{a}}"] * 3000),
+        "echo " + "x " * 5000 + "{{a}}",
+        "echo $(" * 1000 + "echo {{a}}" + ")" * 1000,
+    ],
+    ids=["places", "words", "depth"],
+)
+def test_a_command_that_would_take_long_to_look_at_is_refused(command: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        places(command)
+    assert caught.value.field == "command"
+
+
+def test_as_many_places_as_there_may_be_are_taken() -> None:
+    assert len(places("echo " + " ".join(["{{a}}"] * MAX_PLACES))) == MAX_PLACES

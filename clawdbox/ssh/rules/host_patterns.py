@@ -11,6 +11,8 @@ _ALLOWED = re.compile(r"!?[A-Za-z0-9._:*?\[\]%_-]+")
 
 def wildcard(pattern: str, text: str) -> bool:
     """Whether `text` is what `pattern` says, in a time that no pattern makes worse than the product of their lengths."""
+    if "*" not in pattern and "?" not in pattern:
+        return pattern == text
     at = mark = resume = 0
     star = -1
     while mark < len(text):

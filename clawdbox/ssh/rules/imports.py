@@ -32,6 +32,8 @@ class Planner:
     def __init__(self, config: ssh_config.Config, known: known_hosts.KnownHosts, around: Around) -> None:
         self._config = config
         self._known = known
+        self._work = known.work()
+        self._work_left = known_hosts.MOST_WORK
         self._around = around
         self._rows: dict[str, ImportRow] = {}
         self._taken = {connection.label for connection in around.existing}
@@ -87,6 +89,10 @@ class Planner:
 
     def _pinned(self, row: ImportRow, entry: ssh_config.Entry, notes: list[str]) -> ImportRow:
         asked = (entry.key_alias,) if entry.key_alias else host_patterns.host_names(row.host, row.port)
+        asked = tuple(name[: known_hosts.MOST_NAME] for name in asked)
+        self._work_left -= self._work * sum(map(len, asked))
+        if self._work_left < 0:
+            raise known_hosts.too_wild()
         found = known_hosts.keys_of(self._known, asked)
         if len(found) > 1:
             notes.append(f"known_hosts has {len(found)} keys for it; the one shown here is pinned.")

@@ -18,6 +18,9 @@ _MOST_LINES = 20_000
 _MOST_WILD = 200
 # Hashes that looking names up may take: under a second.
 _MOST_HASHES = 300_000
+# Steps that comparing names with wildcards may take: about two seconds.
+MOST_WORK = 5_000_000
+MOST_NAME = 256  # more than any host name has
 _MARKERS = {"@cert-authority": MarkKind.AUTHORITY, "@revoked": MarkKind.REVOKED}
 # Which of several keys of a host is pinned: the one that the box asks for first.
 _PREFERRED = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
@@ -41,6 +44,10 @@ class KnownHosts(msgspec.Struct, frozen=True):
     @property
     def has_keys(self) -> bool:
         return bool(self.exact or self.wild or self.hashed)
+
+    def work(self) -> int:
+        """How many steps each character of a name costs that is looked up."""
+        return sum(len(pattern) for patterns, _ in self.wild for pattern in patterns)
 
 
 def parse(text: str) -> KnownHosts:
@@ -114,6 +121,12 @@ def check_work(known: KnownHosts, hosts: int) -> None:
     """Raises Invalid when looking so many hosts up among hashed names would take long."""
     if len(known.hashed) * hosts > _MOST_HASHES:
         raise Invalid("known_hosts", "This has too many hashed names for so many hosts. Import a part of it.")
+
+
+def too_wild() -> Invalid:
+    return Invalid(
+        "known_hosts", "This has too many names with wildcards for so many hosts. Import a part of it."
+    )
 
 
 def keys_of(known: KnownHosts, asked: Iterable[str]) -> list[PublicKey]:

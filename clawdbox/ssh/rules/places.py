@@ -29,6 +29,10 @@ _OUTSIDE = frozenset({
     "function_definition", "c_style_for_statement", "case_statement", "for_statement", "command", "variable_assignment",
     "variable_assignments", "file_redirect", "herestring_redirect", "concatenation", "array",
 })  # fmt: skip
+# What looking at a command may cost: its time grows with each of these, and nothing else goes on meanwhile.
+MAX_PLACES = 100
+_MAX_DEPTH = 100
+_MAX_WORDS = 200
 _GLUE = re.compile(r"[\w./:@,+%=-]*")
 _LITERAL = re.compile(r"[\w./+-]+")
 
@@ -152,6 +156,8 @@ def places(command: str) -> list[Place]:
     found = [match for match in PLACE.finditer(command) if match[1] not in GO_WORDS]
     if not found:
         return []
+    if len(found) > MAX_PLACES:
+        raise Invalid("command", f"Values stand in {len(found)} places here. Use at most {MAX_PLACES}.")
     words, text, spans, last = _stand_ins(command, len(found)), "", [], 0
     for match, word in zip(found, words, strict=True):
         text += command[last : match.start()]
@@ -165,8 +171,9 @@ def places(command: str) -> list[Place]:
         raise Invalid(
             "command", "This is no complete shell command: look for a quote or a bracket that is not closed."
         )
+    commands: _Commands = {}
     return [
-        Place(match[1], match.start(), match.end(), _Look(root, match[1], word, span).may_dash())
+        Place(match[1], match.start(), match.end(), _Look(root, match[1], word, span, commands).may_dash())
         for match, word, span in zip(found, words, spans, strict=True)
     ]
 
@@ -186,10 +193,17 @@ def _parser() -> "Parser":
     return Parser(Language(tree_sitter_bash.language()))
 
 
+# A command's node id → its words, and node id of an argument → which of them it is.
+_Commands = dict[int, tuple[list[str], dict[int, int]]]
+
+
 class _Look:
     """One place in the syntax tree. Raises Invalid while it is looked at, unless a quoted value is safe there."""
 
-    def __init__(self, root: "Node", name: str, word: str, span: tuple[int, int]) -> None:
+    def __init__(
+        self, root: "Node", name: str, word: str, span: tuple[int, int], commands: _Commands
+    ) -> None:
+        self._commands = commands
         self._name = name
         self._word = word
         self._span = span
@@ -220,8 +234,11 @@ class _Look:
     def _check_surroundings(self) -> None:
         if self._leaf.type != "word":
             raise self._refused(_WHERE.get(self._leaf.type, "the shell would not read it as one argument"))
-        node = self._leaf.parent
+        node, depth = self._leaf.parent, 0
         while node is not None:
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise self._refused("it is nested too deep")
             if node.type not in _OUTSIDE and node.type != "command_name":
                 raise self._refused(_WHERE.get(node.type, "the shell would not read it as one argument"))
             if node.type == "command_substitution" and not _text(node).startswith("$("):
@@ -237,16 +254,26 @@ class _Look:
 
     def _argument(self, command: "Node", whole: "Node") -> bool:
         """Whether `--` stands before it."""
-        name = command.child_by_field_name("name")
-        arguments = command.children_by_field_name("argument")
-        words = [_text(name) if name else "", *map(_text, arguments)]
-        here = next(i for i, node in enumerate(arguments, 1) if node == whole)
+        words, numbers = self._words(command)
+        here = numbers.get(whole.id)
+        if here is None:
+            raise self._refused("the shell would not read it as one argument")
+        if here > _MAX_WORDS:
+            raise self._refused("too many words stand before it")
         if not _LITERAL.fullmatch(words[0]) and words[0] != "[":
             raise self._refused("the name of the command is not a plain word")
         reason = _as_code(words, here)
         if reason:
             raise self._refused(reason)
         return "--" in words[1:here]
+
+    def _words(self, command: "Node") -> tuple[list[str], dict[int, int]]:
+        if command.id not in self._commands:
+            name = command.child_by_field_name("name")
+            arguments = command.children_by_field_name("argument")
+            words = [_text(name) if name else "", *map(_text, arguments)]
+            self._commands[command.id] = words, {node.id: at for at, node in enumerate(arguments, 1)}
+        return self._commands[command.id]
 
     def _refused(self, why: str) -> Invalid:
         return Invalid("command", f"{{{{{self._name}}}}} cannot stand there: {why}. {_ADVICE % self._name}")

@@ -14,6 +14,8 @@ _MOST_LINE = 4096
 _MOST_BLOCKS = 2000
 # Steps that matching every host with every wildcard may take: about two seconds.
 _MOST_WORK = 5_000_000
+_MOST_HOST = 256  # more than any host name has
+_USUAL_HOST = 64
 
 _LINE = re.compile(r"([A-Za-z0-9]+)(?:\s*=\s*|\s+|$)(.*)", re.DOTALL)
 _USED = frozenset({"hostname", "port", "user", "proxyjump", "hostkeyalias"})
@@ -118,11 +120,15 @@ def parse(text: str) -> Config:
 
 
 def _check_work(blocks: list[Block], aliases: list[str]) -> None:
-    wild = sum(
-        len(word) for block in blocks for word in (*block.patterns, *block.hosts) if set(word) & set("*?")
-    )
-    if wild * (sum(map(len, aliases)) + len(aliases)) > _MOST_WORK:
+    by_alias = sum(_wild(word) for block in blocks for word in block.patterns)
+    by_host = sum(_wild(word) for block in blocks for word in block.hosts)
+    names = sum(map(len, aliases)) + len(aliases)
+    if by_alias * names + by_host * _USUAL_HOST * len(aliases) > _MOST_WORK:
         raise Invalid("config", "This has too many patterns for so many hosts. Import a part of it.")
+
+
+def _wild(pattern: str) -> int:
+    return len(pattern) if set(pattern) & set("*?") else 0
 
 
 def _settings(text: str, notes: list[str]) -> Iterator[Setting]:
@@ -242,4 +248,6 @@ def _applies(block: Block, alias: str, values: Mapping[str, str]) -> bool:
 
 
 def _expanded(host: str, alias: str) -> str:
-    return host.replace("%%", "\0").replace("%h", alias).replace("\0", "%")
+    """Cut where no name of a host goes on: `%h%h%h…` would grow without end."""
+    short = host[: 2 * _MOST_HOST].replace("%%", "\0")
+    return short.replace("%h", alias[:_MOST_HOST]).replace("\0", "%")[:_MOST_HOST]
