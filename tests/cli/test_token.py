@@ -31,8 +31,8 @@ def test_it_makes_owner_key_and_keyring_as_the_first_start_does(data_dir: Path) 
 def test_everything_it_makes_is_its_users_alone(data_dir: Path) -> None:
     clawdbox("token", "create", "--name", "backup", "--data-dir", data_dir)
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in data_dir.iterdir()}
-    assert set(modes.values()) == {0o600}, modes
+    modes = {file.name: (file.is_dir(), stat.S_IMODE(file.stat().st_mode)) for file in data_dir.rglob("*")}
+    assert set(modes.values()) <= {(False, 0o600), (True, 0o700)}, modes
 
 
 def test_a_token_is_listed_without_its_secret_and_ends_when_revoked(data_dir: Path) -> None:

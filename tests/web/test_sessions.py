@@ -181,7 +181,7 @@ class TestTerminals:
         terminal = await open_terminal(phone, session, cols=100, rows=30)
         assert set(terminal) == {
             "id", "session_id", "state", "cols", "rows", "exit_status", "end_reason", "start_offset", "end_offset",
-            "created_at", "ended_at", "attach_path",
+            "created_at", "ended_at", "attach_path", "kept_id",
         }  # fmt: skip
         assert (terminal["state"], terminal["cols"], terminal["rows"]) == ("open", 100, 30)
         assert terminal["attach_path"] == f"{API}/sessions/{session['id']}/terminals/{terminal['id']}/attach"
