@@ -205,3 +205,12 @@ def test_a_marker_is_found_however_the_stream_is_cut(
         got += marker.feed(rest[:size])
         rest = rest[size:]
     assert (got, marker.after) == (before, after)
+
+
+def test_what_a_server_writes_behind_a_marker_is_not_kept() -> None:
+    marker = Marker(b"\0abc ")
+    marker.feed(b"\0abc 0\n" + b"x" * 100_000)
+    marker.feed(b"x" * 100_000)
+    assert marker.after is not None
+    assert marker.after.startswith(b"0\n")
+    assert len(marker.after) < 100

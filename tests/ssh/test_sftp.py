@@ -89,6 +89,17 @@ async def test_a_listing_without_end_is_left_when_it_is_enough() -> None:
         assert (await channel.lstat(b"/")).kind is FileKind.FOLDER
 
 
+@pytest.mark.parametrize("name", [b".", b".."])
+async def test_a_folder_that_says_nothing_but_dots_is_not_read_for_ever(name: bytes) -> None:
+    class Dots(SFTPServer):
+        async def scandir(self, path: bytes) -> AsyncIterator[SFTPName]:
+            while True:
+                yield SFTPName(name, b"", FILE)
+
+    async with opened(Dots) as channel:
+        assert await reason(names(channel)) == "nonsense"
+
+
 async def test_a_name_of_ten_megabytes_ends_the_channel_and_not_the_link() -> None:
     class Long(Listing):
         told = (b"x" * 10_000_000,)

@@ -22,6 +22,7 @@ _HELLO_PATIENCE = 10.0
 _MOST_BEFORE_HELLO = 256 * 1024
 _IDLE_S = 60.0
 _LONGEST_STATUS = 12
+_MOST_AFTER = 64  # of what follows a marker: the status, and nothing that a server may add without end
 _LEAD = b"\0"  # begins a marker and is nowhere else in it; text hardly ever ends so, and would be held back
 
 
@@ -31,17 +32,18 @@ class Marker:
     def __init__(self, mark: bytes) -> None:
         self._mark = mark
         self._held = b""
-        self.after: bytes | None = None  # what followed the marker, once it was found
+        self.after: bytes | None = None  # the first bytes that followed the marker, once it was found
 
     def feed(self, data: bytes) -> bytes:
         """What certainly belongs to the output."""
         if self.after is not None:
-            self.after += data
+            self.after += data[: _MOST_AFTER - len(self.after)]
             return b""
         held = self._held + data
         at = held.find(self._mark)
         if at >= 0:
-            self._held, self.after = b"", held[at + len(self._mark) :]
+            begin = at + len(self._mark)
+            self._held, self.after = b"", held[begin : begin + _MOST_AFTER]
             return held[:at]
         keep = self._overlap(held)
         self._held = held[len(held) - keep :]

@@ -161,12 +161,13 @@ class Sftp:
                 while len(waiting) < self._readdirs:
                     waiting.append(asyncio.ensure_future(self._ask(self._handler.readdir, handle)))
                 names, at_end = await waiting.popleft()
-                empty = 0 if names else empty + 1
-                yield [
+                found = [
                     Found(name.filename, _attributes(name.attrs))
                     for name in names
                     if name.filename not in (b".", b"..")
                 ]
+                empty = 0 if found else empty + 1
+                yield found
                 if at_end:
                     return
         except SftpFailure as failure:
