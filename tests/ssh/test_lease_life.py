@@ -519,3 +519,17 @@ async def test_a_stopping_box_ends_its_leases_and_starts_none(
     assert await again.store.read(sql.open_leases) == []
     assert (await again.keys.list(again.owner.id))[0].id == world.key.id
     await again.store.close()
+
+
+async def test_what_fails_beside_a_lease_at_its_end_leaves_no_link_behind(world: World) -> None:
+    lease = await world.ready()
+    link = world.box.leases.held[lease.id].link
+    assert link is not None
+
+    async def fails(_lease_id: str) -> None:
+        raise RuntimeError("a hook that does not work")
+
+    world.box.leases.on_closing.insert(0, fails)
+    closed = await world.box.leases.close(world.me, world.owner, lease.id)
+    assert closed.close_reason is CloseReason.USER
+    assert not link.is_alive

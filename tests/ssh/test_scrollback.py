@@ -170,3 +170,26 @@ async def test_without_a_share_everything_stays_in_memory(tmp_path: Path) -> Non
     assert await back.read(0, 1) in (b"x", b"y")
     assert not back.release()
     spills.stop()
+
+
+async def test_a_spill_that_is_closed_in_its_first_write_leaves_no_descriptor(
+    spills: Spills, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, go_on = threading.Event(), threading.Event()
+    made: list[SealedFile] = []
+
+    def slowly(folder: Path) -> SealedFile:
+        started.set()
+        assert go_on.wait(30)
+        made.append(SealedFile(folder))
+        return made[0]
+
+    monkeypatch.setattr("clawdbox.ssh.service.spills.SealedFile", slowly)
+    spill = spills.open()
+    assert spill is not None
+    writing = asyncio.ensure_future(spill.put(0, b"x" * BLOCK))
+    await asyncio.to_thread(started.wait, 30)
+    spill.close()
+    go_on.set()
+    assert not await writing
+    assert await spills.in_thread(lambda: made[0].read(0, 1, BLOCK) is None)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from clawdbox.ssh.service.live_forward import LiveForward
 from tests.ssh.sshd import Sshd
 from tests.waiting import eventually
 from tests.web.app import App, running
@@ -106,6 +107,27 @@ class TestEntering:
 
 
 class TestEnding:
+    async def test_an_app_whose_session_ends_while_it_is_being_shown_keeps_no_port(
+        self, served: Served, phone: Client, sshd: Sshd, app: App, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session = await start_session(phone, sshd)
+        face = served.box.forwards.face
+        assert face is not None
+        really, shown = face.show, []
+
+        async def slowly(live: LiveForward, port: int | None) -> int | None:
+            assert (await phone.delete(f"/sessions/{session['id']}")).status_code == 200
+            shown.append(port)
+            return await really(live, port)
+
+        monkeypatch.setattr(face, "show", slowly)
+        answer = await phone.post(
+            f"/sessions/{session['id']}/forwards", {"kind": "web", "target_port": app.port}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (409, "session_not_active")
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", shown[0])
+
     async def test_a_revoked_login_ends_pages_streams_and_sockets_at_once(
         self, served: Served, tab: Opened, app: App
     ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clawdbox.errors import Unavailable
 from tests.ssh.sshd import Sshd
 from tests.waiting import eventually
 from tests.web.served import Client, Json, Make, Served, hear, new_connection
@@ -289,3 +290,26 @@ async def test_a_snippet_runs_with_its_values_quoted(phone: Client, sshd: Sshd) 
     assert by_label(found)["a"]["stdout"] == '<\'; touch ~/hit; echo "$(id)">'
     assert found["fleet_run"]["title"] == "Say"
     assert not (sshd.home / "hit").exists()
+
+
+async def test_a_run_whose_end_the_disk_refuses_ends_once_there_is_room(
+    served: Served, phone: Client, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await connect_to(phone, sshd, "a")
+    started = await run(phone, [connection], "touch ~/begun; while [ ! -e ~/go ]; do sleep 0.1; done")
+    await eventually((sshd.home / "begun").exists, what="a command on the server")
+    refused = 0
+
+    async def full(_change: object) -> None:
+        nonlocal refused
+        refused += 1
+        raise Unavailable("storage_full", "Full.")
+
+    monkeypatch.setattr("clawdbox.ssh.service.fleet._AGAIN_S", 0.2)
+    with monkeypatch.context() as disk:
+        disk.setattr(served.box.fleet._store, "write", full)
+        (sshd.home / "go").touch()
+        await eventually(lambda: refused > 6, timeout=40, what="several tries")
+    found = await ended(phone, started)
+    assert found["fleet_run"]["state"] == "done"
+    assert found["answers"][0]["state"] == "lost"

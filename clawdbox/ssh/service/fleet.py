@@ -25,6 +25,7 @@ from clawdbox.store import Reader, Store, Tx
 log = logs.get("ssh")
 _READ_BYTES = 1_048_576  # of both streams, so that what is kept of one does not depend on the other
 _STOP_PATIENCE = 8.0
+_AGAIN_S = 5.0  # when the disk was full
 
 
 class _Flight:
@@ -35,6 +36,7 @@ class _Flight:
         self.run = run
         self.cancel = asyncio.Event()
         self.ending = RunState.DONE
+        self.untold: dict[str, Outcome] = {}  # what a full disk kept from being written
 
 
 class _Turns:
@@ -62,7 +64,7 @@ class Fleet:
         self._flights: dict[str, _Flight] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, _Turns] = defaultdict(lambda: _Turns(settings.fleet_parallel))
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     # reading
 
@@ -105,7 +107,7 @@ class Fleet:
         Raises NotFound for a connection that is not the account's, Invalid, Conflict `fleet_limit_reached`.
         """
         check_command(command)
-        if self._stopping:
+        if self._stopping.is_set():
             raise Unavailable("stopping", "The box is stopping. Start the run once it is back.")
         run, answers = await self._store.write(
             lambda tx: self._intend(tx, actor, account_id, command, connection_ids, timeout_s, title)
@@ -147,10 +149,30 @@ class Fleet:
             await asyncio.gather(
                 *(self._ask(flight, answer_id, connection) for answer_id, connection in answers.items())
             )
+            await self._land(flight)
         finally:
             self._flights.pop(run.id, None)
-            await self._store.write(lambda tx: self._end(tx, run, flight.ending))
             log.info("ssh.fleet", state=str(flight.ending), connections=len(answers), fleet_run_id=run.id)
+
+    async def _land(self, flight: _Flight) -> None:
+        """Write down the end, once the disk takes it: a run that seems to go on for ever would be in the way of others."""
+
+        def change(tx: Tx) -> None:
+            for answer_id, outcome in flight.untold.items():
+                self._tell(tx, flight.run, answer_id, outcome)
+            self._end(tx, flight.run, flight.ending)
+
+        while True:
+            try:
+                await self._store.write(change)
+                return
+            except Problem as problem:
+                log.warning("ssh.fleet_not_written", problem=problem.code, fleet_run_id=flight.run.id)
+            if self._stopping.is_set():
+                return  # the next start of the box says what is known
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_S):
+                    await self._stopping.wait()
 
     async def _ask(self, flight: _Flight, answer_id: str, connection_id: str) -> None:
         """One connection, to its one outcome, whatever happens."""
@@ -165,15 +187,27 @@ class Fleet:
                 log.exception("ssh.fleet_failed", fleet_run_id=flight.run.id)
                 outcome = rules.LOST
             if outcome:
-                await self._store.write(lambda tx: self._tell(tx, flight.run, answer_id, outcome))
+                await self._note(flight, answer_id, outcome)
+
+    async def _note(self, flight: _Flight, answer_id: str, outcome: Outcome) -> None:
+        try:
+            await self._store.write(lambda tx: self._tell(tx, flight.run, answer_id, outcome))
+        except Problem:
+            flight.untold[answer_id] = outcome
 
     async def _outcome(self, flight: _Flight, answer_id: str, connection_id: str) -> Outcome | None:
-        lease, own = await self._lease(flight, connection_id)
+        try:
+            lease, own = await self._lease(flight, connection_id)
+        except Problem as problem:
+            return rules.refused(problem)
         if lease is None:
             return None
         try:
-            if not await self._store.write(lambda tx: self._begin(tx, flight.run, answer_id, lease)):
-                return None
+            try:
+                if not await self._store.write(lambda tx: self._begin(tx, flight.run, answer_id, lease)):
+                    return None
+            except Problem as problem:  # a full disk: nothing was sent
+                return rules.refused(problem)
             answer = await self._execs.execute(
                 flight.actor,
                 flight.run.account_id,
@@ -259,7 +293,7 @@ class Fleet:
 
     async def stop(self) -> None:
         """Before the leases end: nothing more is sent, and what runs is stopped."""
-        self._stopping = True
+        self._stopping.set()
         for flight in list(self._flights.values()):
             run = flight.run
             await self._store.write(lambda tx, run=run: self._drop_waiting(tx, run, rules.BOX_ENDED))  # type: ignore[misc]

@@ -91,6 +91,10 @@ class Forwards:
             row = await self._store.write(lambda tx: self._opened(tx, actor, lease, forward_id, port))
         except BaseException:
             await asyncio.shield(self._end(SYSTEM, live, "refused", told=False))
+            if (
+                self.face and wish.kind is ForwardKind.WEB
+            ):  # its session may have ended while it was being shown
+                await asyncio.shield(self.face.hide(live))
             raise
         live.row = row
         return live.view

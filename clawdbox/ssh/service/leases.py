@@ -236,7 +236,10 @@ class Leases:
         if master is None:
             return
         for hook in self.on_closing:
-            await hook(lease_id)
+            try:
+                await hook(lease_id)
+            except Exception:  # the link must not outlive its lease, whatever went wrong beside it
+                log.exception("ssh.closing_failed", session_lease_id=lease_id)
         await master.close()
 
     # the box's own start and stop

@@ -135,8 +135,8 @@ class Spill:
         self.clear()
         self._spills.give(self._slots)
         self._slots = 0
-        if self._file:
-            self._spills.later(self._file.close)
+        if self._number:
+            self._spills.later(self._shut)  # behind a write that may be making the file just now
 
     def _slot(self) -> int | None:
         """A place for one more block: a free one, a new one, or the oldest block's."""
@@ -146,6 +146,11 @@ class Spill:
             self._slots += 1
             return self._slots - 1
         return self._blocks.popleft().slot if self._blocks else None
+
+    def _shut(self) -> None:
+        """In the writer's thread."""
+        if self._file:
+            self._file.close()
 
     def _write(self, blocks: list[_Block], offset: int, data: bytes) -> bool:
         """In the writer's thread."""
