@@ -69,9 +69,7 @@ def boxes(tmp_path: Path) -> Iterator[list[Served]]:
 
 
 @asynccontextmanager
-async def running(
-    tmp_path: Path, boxes: list[Served], token: str
-) -> AsyncIterator[tuple[Served, Client]]:
+async def running(tmp_path: Path, boxes: list[Served], token: str) -> AsyncIterator[tuple[Served, Client]]:
     """The command, with little memory for what terminals wrote, so that its disk is in use at once."""
     env = environment(CLAWDBOX_TERMINAL_RING_BYTES="65536")
     served = Served(tmp_path / "box", "--allow-loopback", env=env).wait()
