@@ -86,11 +86,15 @@ async def test_what_opens_its_own_session_gets_the_place_of_the_one_ahead(tight:
             asyncssh.SSHClientSession, "sleep 60", encoding=None, request_pty=False
         )
 
+    async def one() -> asyncssh.SSHClientChannel[bytes]:
+        opening = tight.in_line(attempt, lambda opened: opened[0].wait_closed())
+        return (await asyncio.wait_for(opening, 20))[0]
+
     limit = 1
-    opened = [(await asyncio.wait_for(tight.in_line(attempt), 20))[0]]
+    opened = [await one()]
     while limit < 10 and tight.has_one_ahead:  # as many as the server takes
         limit += 1
-        opened.append((await asyncio.wait_for(tight.in_line(attempt), 20))[0])
+        opened.append(await one())
     for channel in opened:
         channel.abort()
 

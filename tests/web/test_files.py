@@ -645,6 +645,20 @@ class TestServers:
             await phone.delete(f"/sessions/{desk.session['id']}")
             assert served.box.files.open_channels() == []
 
+    async def test_an_idle_channel_gives_way_to_a_command_and_comes_back(
+        self, make: Make, tmp_path: Path
+    ) -> None:
+        served = await make(allow_loopback=True)
+        phone = await served.browser()
+        with Sshd(tmp_path / "narrow", max_sessions=1) as server:
+            desk = Desk(phone, await start_session(phone, server), server.home)
+            for number in range(3):
+                await desk.show()
+                body = {"command": f"touch {server.home}/{number}", "timeout_s": 20}
+                ran = await phone.post(f"/sessions/{desk.session['id']}/exec", body)
+                assert ran.is_success, ran.text
+            assert await desk.names() == ["0", "1", "2"]
+
     @pytest.mark.long
     async def test_a_hundred_megabytes_go_there_and_back_byte_for_byte(self, desk: Desk) -> None:
         data = os.urandom(1_000_000) * 110

@@ -40,6 +40,15 @@ class _Held:
         self.transfers = 0
         self.idle: asyncio.TimerHandle | None = None
 
+        link.idle_holders.append(self.yield_place)
+
+    def yield_place(self) -> bool:
+        """Close the channel unless somebody uses it, for one who waits for a session. True if it was there."""
+        if self.users or not self.opening.done() or not self.is_usable:
+            return False
+        self.opening.result().hang_up()
+        return True
+
     @property
     def is_usable(self) -> bool:
         if not self.opening.done():
@@ -89,7 +98,7 @@ class SftpPool:
 
     def open_channels(self) -> list[str]:
         """The leases that hold a channel now."""
-        return list(self._held)
+        return [lease_id for lease_id, held in self._held.items() if held.is_usable]
 
     def _of(self, lease_id: str, link: Link) -> _Held:
         held = self._held.get(lease_id)
@@ -141,6 +150,8 @@ async def _opened(held: _Held) -> Sftp:
 
 
 async def _close(held: _Held) -> None:
+    if held.yield_place in held.link.idle_holders:
+        held.link.idle_holders.remove(held.yield_place)
     if held.idle is not None:
         held.idle.cancel()
     if not held.opening.done():

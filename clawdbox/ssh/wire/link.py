@@ -67,6 +67,7 @@ class Link:
         self.idle_holders: list[Callable[[], bool]] = []  # each gives up a session that does nothing
         self._ahead = Ahead(lambda: SessionChannel(self.connection), self._may_open_ahead)
         self._live: list[ByteSession] = []
+        self._holdings: set[asyncio.Future[object]] = set()  # one for each channel opened through `in_line`
         self._background: set[asyncio.Task[Any]] = set()
 
     def established(
@@ -271,11 +272,13 @@ class Link:
             raise LinkLost(self._lost or "This connection was closed.")
         return self._conn
 
-    async def in_line(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def in_line(
+        self, attempt: Callable[[], Awaitable[T]], ended: Callable[[T], Awaitable[object]]
+    ) -> T:
         """Run an `attempt` that opens a session channel by `connection`, in the queue for the server's MaxSessions.
 
-        Raises ChannelRefused and LinkLost. What it holds is counted by the server alone: the queue looks again.
-        A channel open ahead makes room for it.
+        `ended` waits for the end of that channel: until then it counts as held, so that others wait for it.
+        A channel open ahead makes room for it. Raises ChannelRefused and LinkLost.
         """
 
         async def once() -> T:
@@ -289,7 +292,17 @@ class Link:
                     self._make_room()
                     raise Full
 
-        return await self._slots.open(once)
+        opened = await self._slots.open(once)
+        self._slots.take()
+        holding = asyncio.ensure_future(ended(opened))
+        self._holdings.add(holding)
+        holding.add_done_callback(self._let_go)
+        return opened
+
+    def _let_go(self, holding: "asyncio.Future[object]") -> None:
+        self._holdings.discard(holding)
+        self._slots.release()
+        _look_away(holding)
 
     async def _open(
         self, ahead: bool, high_water: int, on_sent: Callable[[], None] | None, **kwargs: Any
@@ -343,9 +356,10 @@ class Link:
         return session
 
     def _make_room(self) -> None:
-        """What is given up frees its session when the server has seen it close, which wakes the line."""
-        for give_up in self.idle_holders:
-            give_up()
+        """By one session: it is free when the server has seen it close, which wakes the line to look again."""
+        for give_up in list(self.idle_holders):
+            if give_up():
+                return
 
     async def _ask(
         self, conn: asyncssh.SSHClientConnection, session: ByteSession, kwargs: dict[str, Any]

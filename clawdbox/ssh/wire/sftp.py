@@ -114,9 +114,13 @@ class Sftp:
     def is_open(self) -> bool:
         return not self._receiving.done() and not self._channel.is_closing()
 
+    def hang_up(self) -> None:
+        """Begin to end the channel."""
+        self._channel.abort()
+
     async def close(self) -> None:
         """End the channel at once; who still waits gets `lost`."""
-        self._channel.abort()
+        self.hang_up()
         await asyncio.wait([self._receiving, *self._background], timeout=_CLOSE_S)
         self._receiving.cancel()
 
@@ -395,7 +399,7 @@ async def _session(link: Link) -> "tuple[asyncssh.SSHWriter[bytes], asyncssh.SSH
             raise
         return writer, reader
 
-    opening = asyncio.ensure_future(link.in_line(attempt))
+    opening = asyncio.ensure_future(link.in_line(attempt, lambda opened: opened[0].channel.wait_closed()))
     try:
         async with asyncio.timeout(OPEN_S):
             return await asyncio.shield(opening)

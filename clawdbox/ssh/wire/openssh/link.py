@@ -39,7 +39,9 @@ class OpenSshLink(Link):
             "This box uses the system's ssh (master = openssh), which offers commands and terminals alone."
         )
 
-    async def in_line(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def in_line(
+        self, attempt: Callable[[], Awaitable[T]], ended: Callable[[T], Awaitable[object]]
+    ) -> T:
         return self.connection
 
     def keep_one_ahead(self) -> None:
