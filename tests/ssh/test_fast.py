@@ -12,7 +12,8 @@ from clawdbox.ssh.wire.dial import dial
 from clawdbox.ssh.wire.execs import run
 from clawdbox.ssh.wire.fast import FastConnection, FastGcm
 from clawdbox.ssh.wire.link import Link
-from tests.ssh.keys import Keypair, pin_of, target_of
+from clawdbox.ssh.wire.model import Pin
+from tests.ssh.keys import Keypair, local, pin_of, target_of
 from tests.ssh.odd_server import OddServer, OddSession
 from tests.ssh.sshd import Sshd
 from tests.waiting import eventually
@@ -149,6 +150,38 @@ async def test_a_storm_of_rekeys_ends_the_connection_with_its_reason(
             await asyncio.sleep(0)
         await eventually(lambda: told)
         assert told == ["The connection ended: the server asked for new keys without end."]
+
+
+async def test_a_storm_of_rekeys_by_a_server_with_a_certificate_ends_too(
+    key: Keypair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_REKEYS_AT_ONCE", 20)
+    server = OddServer()
+    authority, host_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in "ab")
+    certificate = authority.generate_host_certificate(host_key, "a server", principals=["127.0.0.1"])
+    acceptor = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=lambda: server,
+        server_host_keys=[(host_key, certificate)],
+        encoding=None,
+    )
+    pin = Pin(authorities=(authority.get_fingerprint("sha256"),))
+    link = await dial(local(acceptor.get_port()), pin, key.private)
+    told: list[str] = []
+    link.on_lost(told.append)
+    assert server.conn is not None
+    server.conn._rekey_bytes = 1
+    for _ in range(2000):
+        if told:
+            break
+        server.conn.send_debug("more keys")
+        await asyncio.sleep(0)
+    await eventually(lambda: told)
+    assert told == ["The connection ended: the server asked for new keys without end."]
+    await link.close()
+    acceptor.close()
+    await acceptor.wait_closed()
 
 
 async def test_a_few_rekeys_are_ordinary(tmp_path: Path, key: Keypair) -> None:

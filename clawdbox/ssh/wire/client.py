@@ -136,7 +136,7 @@ class Visitor(asyncssh.SSHClient):
         if self.authority.fingerprint not in self._pin.authorities:
             return False
         self.weak_cipher = chacha_without_strict_kex(self._conn)
-        return self.weak_cipher is None
+        return self.weak_cipher is None and self._exchanges.take(monotonic())
 
     def auth_banner_received(self, msg: str, lang: str) -> None:
         self.banner = plain(self.banner + plain(msg, _MOST_BANNER), _MOST_BANNER)
