@@ -12,6 +12,8 @@ from typing import Any
 
 import asyncssh
 
+from clawdbox.ssh.wire.model import LinkLost
+
 KNOWN = asyncssh.__version__ == "2.24.1"
 FULL_CODES = frozenset({asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE})
 
@@ -145,7 +147,11 @@ class Ahead:
 
     def _open_one(self) -> None:
         if self._wanted and self._opening is None and self._may_open():
-            self._opening = asyncio.ensure_future(self._new().open_ahead())
+            try:
+                channel = self._new()
+            except (asyncssh.ChannelOpenError, LinkLost):
+                return  # the connection is just ending
+            self._opening = asyncio.ensure_future(channel.open_ahead())
             self._opening.add_done_callback(self._settled)
 
     @property

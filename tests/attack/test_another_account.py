@@ -1,0 +1,185 @@
+"""Another account, and a viewer, at every route of the API with the ids of real objects (cases 17 and 18).
+
+The cases come from the router, so a route that is added is tried without anybody thinking of it; an id that is
+added to a path has to be made here.
+"""
+
+import pytest
+
+from tests.ssh.sshd import Sshd
+from tests.web.routes import ABSENT, Route, http_routes, socket_routes
+from tests.web.served import Client, Json, Make, Served, code_of, new_connection
+from tests.web.servers import connect_to, open_terminal, start_session
+
+pytestmark = pytest.mark.sshd
+Ids = dict[str, str]
+# What any viewer may change: their own logins, and what changes nothing.
+_OPEN_TO_VIEWERS = frozenset({"sign_out", "revoke_login", "make_pairing_code", "preview_snippet"})
+
+
+@pytest.fixture
+async def served(make: Make) -> Served:
+    limits = {
+        "rate_test_per_minute": 100,
+        "rate_session_start_per_hour": 100,
+        "rate_request_per_minute": 10_000,
+    }
+    return await make(allow_loopback=True, rate_failed_login_per_minute=10_000, **limits)
+
+
+async def made(client: Client, path: str, body: Json | None = None) -> Json:
+    answer = await client.post(path, body)
+    assert answer.status_code in (200, 201, 202), (path, answer.text)
+    found: Json = answer.json()
+    return found
+
+
+async def everything(client: Client, sshd: Sshd) -> Ids:
+    """One living object of each kind that a path can name."""
+    session = await start_session(client, sshd)
+    at = f"/sessions/{session['id']}"
+    terminal = await open_terminal(client, session)
+    kept = await open_terminal(client, session, keep_alive=True)
+    recording = await made(client, f"{at}/terminals/{terminal['id']}/recording")
+    forward = await made(client, f"{at}/forwards", {"kind": "web", "target_port": sshd.port})
+    (sshd.home / "old").write_text("old")
+    upload = await made(client, f"{at}/files/uploads", {"path": f"{sshd.home}/new", "size": 3})
+    removal = await made(client, f"{at}/files/removals", {"path": f"{sshd.home}/old"})
+    snippet = await made(client, "/snippets", {"label": "a", "command": "true"})
+    run = await made(client, "/fleet-runs", {"command": "true", "connection_ids": [session["connection_id"]]})
+    key = (await client.get("/keys")).json()["keypairs"][0]
+    authority = await made(
+        client, "/host-authorities", {"public_key": key["public_key"], "patterns": "*.lan"}
+    )
+    conversation = (await client.get(f"/connections/{session['connection_id']}/conversation")).json()
+    conversation_id = conversation["conversation"]["id"]
+    turn = await made(client, f"/conversations/{conversation_id}/turns", {"text": "help"})
+    return {
+        "answer_id": run["answers"][0]["id"],
+        "authority_id": authority["host_authority"]["id"],
+        "connection_id": session["connection_id"],
+        "conversation_id": conversation_id,
+        "fleet_run_id": run["fleet_run"]["id"],
+        "forward_id": forward["forward"]["id"],
+        "kept_id": kept["kept_id"],
+        "keypair_id": key["id"],
+        "login_id": client.login_id,
+        "recording_id": recording["recording"]["id"],
+        "removal_id": removal["removal"]["id"],
+        "session_id": session["id"],
+        "snippet_id": snippet["snippet"]["id"],
+        "terminal_id": terminal["id"],
+        "turn_id": turn["turn"]["id"],
+        "upload_id": upload["upload"]["id"],
+    }
+
+
+async def stands(client: Client, ids: Ids) -> Json:
+    """What another account could have changed of it."""
+    at = f"/sessions/{ids['session_id']}"
+    seen: Json = {}
+    for path in (
+        f"/connections/{ids['connection_id']}",
+        f"/connections/{ids['connection_id']}/control-socket",
+        f"/connections/{ids['connection_id']}/kept-terminals",
+        "/host-authorities",
+        "/keys",
+        "/recording-policy",
+        "/snippets",
+        f"{at}/files/uploads",
+        f"{at}/files/removals/{ids['removal_id']}",
+        f"/fleet-runs/{ids['fleet_run_id']}",
+    ):
+        seen[path] = (await client.get(path)).json()
+    seen["session"] = (await client.get(at)).json()["session"]["status"]
+    seen["terminals"] = [
+        (one["id"], one["state"]) for one in (await client.get(f"{at}/terminals")).json()["terminals"]
+    ]
+    seen["forwards"] = [
+        (one["id"], one["state"]) for one in (await client.get(f"{at}/forwards")).json()["forwards"]
+    ]
+    recording = (await client.get(f"/recordings/{ids['recording_id']}")).json()["recording"]
+    seen["recording"] = (recording["state"], recording["title"])
+    return seen
+
+
+def ways(route: Route, theirs: Ids, own: Ids) -> list[Ids]:
+    """All ids another's; and each of them alone among those of the own account, behind which it might hide."""
+    names = route.parameters
+    alone = [{**{name: own[name] for name in names}, name: theirs[name]} for name in names]
+    return [{name: theirs[name] for name in names}, *alone]
+
+
+async def test_no_route_shows_or_changes_what_is_anothers(
+    served: Served, phone: Client, sshd: Sshd, stranger: Client
+) -> None:
+    theirs = await everything(phone, sshd)
+    other = await served.browser(await served.account())
+    own = await everything(other, sshd)
+    before, mine = await stands(phone, theirs), await stands(other, own)
+    nothing = (await other.get(f"/connections/{ABSENT}")).text
+    tried = 0
+    for route in http_routes():
+        for ids in ways(route, theirs, own) if route.parameters else ():
+            answer = await other.ask(route.method, route.at(**ids), json=route.body)
+            assert (answer.status_code, answer.text) == (404, nothing), (str(route), ids)
+            tried += 1
+    assert tried > 100
+    for route in socket_routes():
+        for ids in ways(route, theirs, own) if route.parameters else ():
+            async with other.socket(route.at(**ids)) as socket:
+                assert await code_of(socket) == 4404, (str(route), ids)
+    assert await stands(phone, theirs) == before
+    assert await stands(other, own) == mine
+
+
+async def test_no_body_names_what_is_anothers(served: Served, phone: Client, sshd: Sshd) -> None:
+    theirs = await everything(phone, sshd)
+    other = await served.browser(await served.account())
+    own = await connect_to(other, sshd)
+    session = (await made(other, "/sessions", {"connection_id": own["id"]}))["session"]
+    connection, place = theirs["connection_id"], {"label": "x", "host": "nas.lan", "username": "bob"}
+    for path, body in (
+        ("/sessions", {"connection_id": connection}),
+        ("/connections", {**place, "jump_connection_id": connection}),
+        ("/connections", {**place, "keypair_id": theirs["keypair_id"]}),
+        ("/fleet-runs", {"command": "true", "connection_ids": [own["id"], connection]}),
+        ("/fleet-runs", {"snippet_id": theirs["snippet_id"], "connection_ids": [own["id"]]}),
+        (f"/sessions/{session['id']}/terminals", {"kept_id": theirs["kept_id"]}),
+    ):
+        answer = await other.post(path, body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (path, answer.text)
+    draft = await new_connection(other)
+    for path, body in (
+        (f"/connections/{draft['id']}", {"jump_connection_id": connection}),
+        (f"/connections/{draft['id']}", {"keypair_id": theirs["keypair_id"]}),
+        ("/recording-policy", {"record": "never", "connection_id": connection}),
+    ):
+        answer = await other.patch(path, body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (path, answer.text)
+    for path in (
+        f"/recordings?connection_id={connection}",
+        f"/recordings?terminal_id={theirs['terminal_id']}",
+    ):
+        assert (await other.get(path)).json()["recordings"] == []
+
+
+async def test_a_viewer_changes_nothing_by_any_route(served: Served, phone: Client, sshd: Sshd) -> None:
+    account = await served.account()
+    before = await served.browser(account)
+    ids = await everything(before, sshd)
+    seen = await stands(before, ids)
+    await served.box.store.write(
+        lambda tx: tx.run("UPDATE accounts SET role = 'viewer' WHERE id = ?", (account.id,))
+    )
+    viewer = await served.browser(account)
+    for route in http_routes(unsafe=True):
+        if route.name not in _OPEN_TO_VIEWERS:
+            answer = await viewer.ask(route.method, route.at(**ids), json=route.body)
+            assert (answer.status_code, answer.json()["code"]) == (403, "role_forbidden"), str(route)
+    attach = next(route for route in socket_routes() if route.path.endswith("/attach"))
+    for frame in ((1).to_bytes(8, "big") + b"exit\n", '{"type":"resize","cols":100,"rows":30,"take":true}'):
+        async with viewer.socket(attach.at(**ids)) as socket:
+            await socket.send(frame)
+            assert await code_of(socket) == 4403
+    assert await stands(viewer, ids) == seen
