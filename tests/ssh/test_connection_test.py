@@ -2,6 +2,7 @@
 why it failed. What authenticated is known from the server's own log."""
 
 import asyncio
+import pwd
 import subprocess
 from pathlib import Path
 
@@ -50,6 +51,21 @@ async def test_the_accepted_fingerprint_is_pinned_and_logged_in_to(world: World)
     assert now.state == "tested"
     assert world.server.login_attempts() >= 1
     assert [row["action"] for row in await world.audit("host_key.pin")] == ["host_key.pin"]
+
+
+async def test_it_works_for_a_user_whose_number_has_no_name(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container: `docker run --user 4321`."""
+
+    def nobody(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "")
+    outcome = await world.test(accept=True, fingerprint=world.server.fingerprint())
+    assert outcome.result is Result.OK
 
 
 async def test_another_fingerprint_than_the_shown_one_accepts_nothing(world: World) -> None:

@@ -1,7 +1,9 @@
 """How asyncssh is told to connect: our key, our pin, nothing from this machine's own SSH configuration."""
 
+import getpass
 import hmac
 import logging
+import os
 from collections.abc import Callable
 from time import monotonic
 
@@ -150,6 +152,14 @@ def chacha_without_strict_kex(conn: object) -> str | None:
     return chosen.decode() if chosen and not getattr(conn, "_strict_kex", False) else None
 
 
+def _give_a_name() -> None:
+    """asyncssh wants the name of the user who runs this. It is never sent, and a container's user may have none."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = "clawdbox"
+
+
 def options(
     target: Target,
     pin: Pin,
@@ -161,6 +171,7 @@ def options(
     keepalive_count: int,
 ) -> asyncssh.SSHClientConnectionOptions:
     """Every setting that matters is spelled out: asyncssh's defaults read ~/.ssh, the agent and the environment."""
+    _give_a_name()
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         client_factory=lambda: visitor,

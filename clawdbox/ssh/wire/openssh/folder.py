@@ -97,6 +97,7 @@ def in_memory() -> str:
 
 def _mounts() -> str:
     try:
-        return Path("/proc/mounts").read_text(errors="replace")
+        # /proc/mounts, which leads here, is not there under systemd's ProcSubset=pid
+        return Path("/proc/self/mounts").read_text(errors="replace")
     except OSError:
         return ""
