@@ -374,6 +374,7 @@ async def test_a_box_killed_in_the_middle_leaves_what_was_flushed_and_says_that_
     recording_id = line.split()[1]
     stray = folder / "recordings" / "019b9d3c-4a10-7c3e-9d56-0d2f6a1b2c3d.cast"
     stray.write_bytes(b"of a recording that was deleted")
+    (folder / "recordings" / "lost+found").mkdir()  # where the folder is a disk of its own
     with (folder / "recordings" / f"{recording_id}.cast").open("ab") as file:
         file.write(b"\x00\x00\x00\x01\x00half a chunk")  # as a power cut leaves it
     again = Box(folder, Settings(allow_loopback=True), HandClock())

@@ -169,3 +169,9 @@ def test_what_a_server_cannot_do_is_read_from_its_version(
 def test_text_of_a_server_loses_what_could_deceive(raw: bytes | str, shown: str) -> None:
     assert plain(raw, 20) == shown
     assert "\n" not in one_line(raw)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "\u0663", "-1", ""])
+def test_a_number_that_no_kernel_prints_is_passed_over(number: str) -> None:
+    raw = f"clawdbox-child {number} 12 0 500 sleep 1\nclawdbox-child 9 9 0 400 sleep 1\n"
+    assert tree.children(raw.encode()) == [Child(9, 9, 0, 400, "sleep 1")]

@@ -370,7 +370,7 @@ class Recordings:
     def _take_stock(self, living: set[str]) -> int:
         """Bytes of the files there are; those of deleted recordings go, which a crash can have left."""
         size = 0
-        for path in self._folder.iterdir():
+        for path in self._folder.glob("*.cast"):  # a disk of its own has a lost+found, too
             if path.stem in living:
                 size += path.stat(follow_symlinks=False).st_size
             else:

@@ -4,11 +4,13 @@ All commands of one connection are children of the same server process, and so i
 without a terminal, oldest first, are therefore our running commands in the order in which they were sent.
 """
 
+import re
 from collections.abc import Sequence
 
 import msgspec
 
 _MARK = "clawdbox-child"
+_NUMBER = re.compile(r"[0-9]{1,18}")  # `int` refuses what a hostile server could make much longer
 
 # For any login shell (sh, bash, zsh, fish, csh): one line, no single quote and no `!` within the single quotes.
 # After the command's name, /proc/PID/stat goes on with: state, parent, group, session, terminal, …, start time (20th).
@@ -36,7 +38,7 @@ def children(answer: bytes) -> list[Child]:
     found = []
     for line in answer.decode("utf-8", "replace").splitlines():
         words = line.split(" ", 5)
-        if len(words) == 6 and words[0] == _MARK and all(word.isdecimal() for word in words[1:5]):
+        if len(words) == 6 and words[0] == _MARK and all(map(_NUMBER.fullmatch, words[1:5])):
             pid, group, terminal, begun = (int(word) for word in words[1:5])
             found.append(Child(pid, group, terminal, begun, words[5].strip()))
     return sorted(found, key=lambda child: (child.begun, child.pid))
