@@ -60,6 +60,7 @@ def _block(entry: Entry) -> str:
         "  ControlMaster no",
         f"  ControlPath {entry.path}",
         "  ProxyCommand /bin/false",
+        "  Port 22",  # nothing is dialled; without a number ssh looks one up in /etc/services each time
         "  ForwardAgent no",
         "  ForwardX11 no",
     ]
