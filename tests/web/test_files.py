@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from clawdbox.ssh.rules import files as rules
 from tests.ssh.sshd import Sshd
 from tests.waiting import eventually
 from tests.web.routes import ABSENT, http_routes
@@ -666,6 +667,16 @@ class TestServers:
         there = hashlib.sha256((desk.home / "big").read_bytes()).hexdigest()
         back = hashlib.sha256((await desk.download(desk.home / "big")).content).hexdigest()
         assert there == back == hashlib.sha256(data).hexdigest()
+
+    async def test_names_of_more_bytes_than_are_sorted_in_a_moment_are_cut(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(300):
+            (desk.home / f"{number:03}{'x' * 200}").touch()
+        monkeypatch.setattr(rules, "MAX_NAMES", 2_000)
+        listing = await desk.show()
+        assert listing["cut"]
+        assert 0 < listing["total"] < 300
 
     @pytest.mark.long
     async def test_a_hundred_thousand_names_do_not_hold_up_the_box(self, desk: Desk, phone: Client) -> None:

@@ -1,6 +1,7 @@
 """Names and paths on a server. SFTP's are bytes; what a person or a program sees of them is text that can be turned back."""
 
 import unicodedata
+from functools import lru_cache
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from clawdbox.errors import Invalid
@@ -40,7 +41,7 @@ def decode_path(text: str, field: str = "path") -> bytes:
 def shown(name: bytes) -> str:
     """A name for the eye. What would steer a screen or turn the text around is spelled out, and so are stray bytes."""
     text = name.decode("utf-8", "surrogateescape")
-    return "".join(char if _is_plain(char) else _spelled(char) for char in text)
+    return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def is_usable(name: bytes) -> bool:
@@ -109,6 +110,11 @@ def _is_plain(char: str) -> bool:
 
 def _escaped(char: str) -> str:
     return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+@lru_cache(4096)  # a folder of a hostile server has millions of such characters, and not many different ones
+def _shown(char: str) -> str:
+    return char if _is_plain(char) else _spelled(char)
 
 
 def _spelled(char: str) -> str:

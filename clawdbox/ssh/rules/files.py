@@ -12,6 +12,7 @@ from clawdbox.ssh.rules.file_names import is_hidden, shown
 
 MAX_TEXT = 1_048_576  # bytes that the editor takes
 MAX_ENTRIES = 100_000  # of one folder that are read
+MAX_NAMES = 16_777_216  # bytes of all their names: sorting them takes a while, and memory
 MAX_REMOVAL = 200_000  # things that one removal takes
 MAX_DEPTH = 200  # folders within folders that one removal enters
 MAX_UPLOAD = 2**43  # 8 TiB

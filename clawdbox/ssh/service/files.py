@@ -192,15 +192,17 @@ class Files:
 
     async def _read(self, hand: Hand, account_id: str, path: bytes) -> _Reading:
         found: list[Found] = []
-        skipped = 0
+        skipped = size = 0
+        cut = False
         async with aclosing(hand.sftp.scan(path)) as pieces:
             async for piece in pieces:
                 usable = [entry for entry in piece if names.is_usable(entry.name)]
                 skipped += len(piece) - len(usable)
                 found += usable
-                if len(found) + skipped > rules.MAX_ENTRIES:
+                size += sum(len(entry.name) for entry in usable)
+                cut = len(found) + skipped > rules.MAX_ENTRIES or size > rules.MAX_NAMES
+                if cut:
                     break
-        cut = len(found) + skipped > rules.MAX_ENTRIES
         now = self._clock.monotonic()
         return _Reading(account_id, hand.lease.id, path, found[: rules.MAX_ENTRIES], skipped, cut, now)
 
