@@ -7,8 +7,8 @@ on. The other refusals (`-W`, `-O exit|stop|proxy|cancel`) make it give up anywa
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from clawdbox.ssh.rules.control import Request, Use
@@ -192,7 +192,7 @@ class Client:
         try:
             ends = await self._unless_gone(open_tunnel(permit.link, *to))
             await self._answer(Answer.SESSION_OPENED, request_id, u32(_SESSION_ID))
-            with self._watching():
+            async with self._watching():
                 await join(ends, stdin, stdout, permit.touch, permit.stop, self._gone)
             state = "done"
         except (ChannelRefused, LinkLost) as refusal:
@@ -252,7 +252,11 @@ class Client:
             await asyncio.shield(permit.finish(ended.state, ended.exit_status))
 
     async def _ended(self, session: Session, permit: Permit, wanted: Wanted, streams: Streams) -> Ended:
-        with self._watching(), self._winch.listen() as winch:
+        async with self._watching():
+            return await self._followed(session, permit, wanted, streams)
+
+    async def _followed(self, session: Session, permit: Permit, wanted: Wanted, streams: Streams) -> Ended:
+        with self._winch.listen() as winch:
             terminal = streams.stdin.number if isinstance(streams.stdin, Stream) else -1
             follow = Follow(terminal, winch) if wanted.pty and os.isatty(terminal) else None
             try:
@@ -275,8 +279,8 @@ class Client:
             await self._line.send(packet(Answer.EXIT_MESSAGE, u32(_SESSION_ID), u32(ended.code)))
         self._line.close()
 
-    @contextmanager
-    def _watching(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _watching(self) -> AsyncIterator[None]:
         """While a session runs, `_gone` is set when the client hangs up."""
         watch = asyncio.ensure_future(self._line.gone())
         watch.add_done_callback(lambda _: self._gone.set())
@@ -284,6 +288,8 @@ class Client:
             yield
         finally:
             watch.cancel()
+            # Seen to end before the line is closed: it would stop watching a number that is somebody else's by then.
+            await asyncio.wait({watch})
 
     async def _descriptors(self, count: int) -> list[int]:
         found: list[int] = []
