@@ -12,6 +12,7 @@ SECTIONS = {
     "bulk": "bench.bulk",
     "masters": "bench.masters",
     "mux": "bench.mux",
+    "files": "bench.files",
     "terminals": "bench.terminals",
 }
 

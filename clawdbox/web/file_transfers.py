@@ -31,7 +31,7 @@ _SANDBOX = "sandbox; default-src 'none'"
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """`offset` bytes of `size` are on the server. Send the next piece from there, of at most `max_piece` bytes."""
+    """`offset` bytes of `size` were taken. Send the next piece from there, of at most `max_piece` bytes."""
 
     id: str
     path: FilePath
@@ -162,7 +162,11 @@ async def send_piece(
     upload_id: PathId,
     offset: Annotated[int, QueryParameter(ge=0, le=2**43, description="Where the piece belongs.")] = 0,
 ) -> OneUpload:
-    """The body is the bytes themselves (`application/octet-stream`), at most 4 MiB. Sent twice, the offset tells."""
+    """The body is the bytes themselves (`application/octet-stream`), at most 4 MiB. Sent twice, the offset tells.
+
+    The answer may come while the server still writes. If that fails, the next piece or `finish` is refused with the
+    reason, and the upload's offset is where to go on.
+    """
     box, who = at(request)
     body = await request.body()
     return OneUpload(

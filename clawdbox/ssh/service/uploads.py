@@ -16,13 +16,15 @@ from clawdbox.ssh.service.file_put import clear, keep_rights, minding_space, put
 from clawdbox.ssh.service.file_trail import FileTrail
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.sftp_pool import SftpPool
+from clawdbox.ssh.service.upload_pieces import AHEAD, Pieces
 from clawdbox.ssh.wire.sftp import Sftp, SftpFailure
 from clawdbox.store import Store
 
 MAX_CHUNK = 4_194_304
 MAX_PER_LEASE = 50
-# How much of a part that an earlier session left is sent again.
-_UNSURE = MAX_CHUNK
+MAX_BEHIND = 16  # pieces that the whole box holds for servers; with more, each waits to be confirmed
+# How much of a part that an earlier session left is sent again: all that may have been on its way.
+_UNSURE = AHEAD * MAX_CHUNK
 
 
 class _Upload:
@@ -33,12 +35,12 @@ class _Upload:
         self.path = path
         self.size = size
         self.part = b""
-        self.offset = 0
+        self.pieces = Pieces()
         self.turn = asyncio.Lock()
 
     @property
     def view(self) -> UploadView:
-        return UploadView(self.id, self.path, self.size, self.offset)
+        return UploadView(self.id, self.path, self.size, self.pieces.offset)
 
 
 class Uploads:
@@ -87,23 +89,25 @@ class Uploads:
             async with self._trail.told(actor, hand.lease, "file.upload", path, bytes=size) as told:
                 await _check_target(hand.sftp, path, existing)
                 await self._find_part(hand.sftp, upload, self._token(hand.lease, path, size, fingerprint))
-                told["offset"] = upload.offset
+                told["offset"] = upload.pieces.offset
             self._uploads[upload.id] = upload
             return upload.view
 
     async def write(
         self, account_id: str, lease_id: str, upload_id: str, offset: int, data: bytes
     ) -> UploadView:
-        """Add a piece. Raises Conflict `upload_offset` with the right offset when another one was due."""
+        """Take a piece, and send it while the next may come: what goes wrong then is raised by the next call.
+
+        Raises Conflict `upload_offset` with the right offset when another one was due.
+        """
         upload = await self._get(account_id, lease_id, upload_id)
-        async with upload.turn, self._pool.use(account_id, lease_id) as hand:
-            rules.check_offset(offset, len(data), upload.offset, upload.size)
-            async with (
-                minding_space(hand.sftp, upload.part),
-                hand.sftp.opened(upload.part, write=True) as file,
-            ):
-                await file.write(offset, data)
-            upload.offset += len(data)
+        async with upload.turn:
+            await self._leases.up(account_id, lease_id)
+            await upload.pieces.settle(AHEAD - 1)
+            rules.check_offset(offset, len(data), upload.pieces.offset, upload.size)
+            upload.pieces.begin(len(data), self._send(upload, offset, data))
+            if sum(len(each.pieces) for each in self._uploads.values()) > MAX_BEHIND:
+                await upload.pieces.settle()
             return upload.view
 
     async def finish(
@@ -112,10 +116,11 @@ class Uploads:
         """Give the whole file its place; returns where that is. After a refusal the upload is still there."""
         upload = await self._get(account_id, lease_id, upload_id)
         async with upload.turn, self._pool.use(account_id, lease_id) as hand:
-            if upload.offset != upload.size:
+            await upload.pieces.settle()
+            if upload.pieces.offset != upload.size:
                 raise Conflict(
                     "upload_incomplete", "Not all of the file is on the server yet. Send the rest.",
-                    offset=upload.offset,
+                    offset=upload.pieces.offset,
                 )  # fmt: skip
             async with self._trail.told(actor, hand.lease, "file.upload_finish", upload.path) as told:
                 path = await _place(hand.sftp, upload, existing)
@@ -127,11 +132,20 @@ class Uploads:
         """Give it up, and take its part away."""
         upload = await self._get(account_id, lease_id, upload_id)
         async with upload.turn, self._pool.use(account_id, lease_id) as hand:
+            await upload.pieces.drop()
             async with self._trail.told(actor, hand.lease, "file.upload_cancel", upload.path):
                 await clear(hand.sftp, upload.part)
             self._uploads.pop(upload_id, None)
 
     # inside
+
+    async def _send(self, upload: _Upload, offset: int, data: bytes) -> None:
+        async with (
+            self._pool.use(upload.account_id, upload.lease_id) as hand,
+            minding_space(hand.sftp, upload.part),
+            hand.sftp.opened(upload.part, write=True) as file,
+        ):
+            await file.write(offset, data)
 
     async def _get(self, account_id: str, lease_id: str, upload_id: str) -> _Upload:
         await self._leases.get(account_id, lease_id)
@@ -159,7 +173,7 @@ class Uploads:
         found = await sftp.find(upload.part)
         if found is not None:
             rules.check_regular(found)
-            upload.offset = rules.resume_from(found.size or 0, upload.size, _UNSURE)
+            upload.pieces.offset = rules.resume_from(found.size or 0, upload.size, _UNSURE)
             return
         old = await sftp.find(upload.path)
         # What takes the place of a file must at no time be open to more people than that.
@@ -169,6 +183,7 @@ class Uploads:
 
     async def _forget(self, lease_id: str) -> None:
         for upload in [upload for upload in self._uploads.values() if upload.lease_id == lease_id]:
+            upload.pieces.cancel()
             del self._uploads[upload.id]
 
 
@@ -211,7 +226,7 @@ async def _settle(sftp: Sftp, upload: _Upload) -> None:
         if ((await file.stat()).size or 0) > upload.size:
             await file.setstat(size=upload.size)
         if (await file.stat()).size != upload.size:
-            upload.offset = 0
+            upload.pieces.offset = 0
             raise Conflict(
                 "upload_incomplete", "The part on the server was changed by somebody else. Send the file again.",
                 offset=0,
