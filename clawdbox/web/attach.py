@@ -52,15 +52,17 @@ async def attach(socket: Socket, session_id: PathId, terminal_id: PathId) -> Non
     if isinstance(terminal, Terminal):
         await serve(socket, lambda line: _tell_end(line, terminal, wanted.after), _nobody_types)
         return
-    screen = Screen(terminal, wanted, may_type=who.account.role != "viewer" and not wanted.view)
+    may_type = who.account.role != "viewer" and not wanted.view
+    screen = Screen(terminal, wanted, may_type=may_type, device=who.login.device_name or "")
     await serve(socket, screen.talk, screen.hear)
 
 
 class Screen:
     """One client's view of a living terminal. `_offset` is what was sent to it, `_received` what it says it has."""
 
-    def __init__(self, live: "LiveTerminal", wanted: Wanted, *, may_type: bool) -> None:
+    def __init__(self, live: "LiveTerminal", wanted: Wanted, *, may_type: bool, device: str) -> None:
         self._live = live
+        self._device = device
         self._client = wanted.client
         self._most = wanted.most
         self._may_type = may_type
@@ -74,7 +76,7 @@ class Screen:
         self._wake = asyncio.Event()
 
     async def talk(self, line: Line) -> None:
-        attended = self._live.attended(self._client) if self._may_type else self._live.listen()
+        attended = self._live.attended(self._client, self._device) if self._may_type else self._live.listen()
         with attended as signal:
             self._wake = signal
             await self._hello(line)
@@ -114,21 +116,22 @@ class Screen:
             raise Hangup(sockets.FORBIDDEN, "role_forbidden")
 
     async def _hello(self, line: Line) -> None:
-        _, _, yours = self._size
-        more = {"offset": max(self._offset, self._live.ring.start), "yours": yours, "away": self._away}
-        more["may_type"] = self._may_type
+        _, _, yours, device = self._size
+        more = {"offset": max(self._offset, self._live.ring.start), "yours": yours, "device": device}
+        more["away"], more["may_type"] = self._away, self._may_type
         await _say_hello(line, self._live.view, self._live.last_input(self._client), **more)
 
-    def _size_now(self) -> tuple[int, int, bool | None]:
-        """`yours` is None while no device has the size."""
+    def _size_now(self) -> tuple[int, int, bool | None, str | None]:
+        """The last two say whose it is: whether this client's (None: nobody's), and what that device is called."""
         view, owner = self._live.view, self._live.sizes.owner
-        return view.cols, view.rows, None if owner is None else owner == self._client
+        yours = None if owner is None else owner == self._client
+        return view.cols, view.rows, yours, self._live.sized_by
 
     async def _tell_standing(self, line: Line) -> None:
         size = self._size_now()
         if self._size != size:
             self._size = size
-            await line.say("size", cols=size[0], rows=size[1], yours=size[2])
+            await line.say("size", cols=size[0], rows=size[1], yours=size[2], device=size[3])
         if self._away != self._live.is_away and self._live.is_open:
             self._away = self._live.is_away
             await line.say("away", away=self._away, input_seq=self._live.last_input(self._client))
@@ -193,6 +196,7 @@ async def _say_hello(line: Line, terminal: Terminal, input_seq: int, **more: Any
         "cols": terminal.cols,
         "rows": terminal.rows,
         "yours": None,
+        "device": None,
         "away": False,
         "may_type": False,
         "input_seq": input_seq,

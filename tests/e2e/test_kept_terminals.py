@@ -16,6 +16,7 @@ from tests.e2e.phone import WAIT_MS, Phone
 from tests.e2e.test_bad_days import all_text
 from tests.e2e.test_main_job import printed_link
 from tests.ssh.sshd import Sshd
+from tests.waiting import eventually_sync
 
 pytestmark = [pytest.mark.browser, pytest.mark.sshd]
 
@@ -88,6 +89,74 @@ def test_a_kept_terminal_is_found_again_after_the_box_was_killed(
             one.end()
 
 
+def test_one_that_waits_on_the_server_is_ended_from_the_next_session(
+    box: Served, phone: Phone, server: Sshd, tmp_path: Path
+) -> None:
+    phone.pair(printed_link(box))
+    phone.add(server, "nas")
+    connection = phone.page.url
+    phone.start_session()
+    open_kept(phone)
+    phone.tap("Close session")
+    phone.page.get_by_role("dialog").get_by_role("button", name="Close session", exact=True).tap()
+    over = phone.page.get_by_test_id("session-over").filter(visible=True).first
+    expect(over).to_be_visible(timeout=WAIT_MS)
+    assert len(sessions(tmp_path)) == 1
+    phone.page.goto(connection)
+    phone.sees("or to end it")
+    phone.start_session()
+    phone.page.get_by_role("button", name=re.compile("End the terminal opened")).tap()
+    phone.sees("End this terminal on the server?")
+    phone.tap("End terminal")
+    expect(phone.page.get_by_test_id("kept-terminals")).to_have_count(0, timeout=WAIT_MS)
+    assert sessions(tmp_path) == []
+    assert phone.problems == []
+
+
+def sessions(tmp_path: Path) -> list[str]:
+    """On the server."""
+    env = {"TMUX_TMPDIR": str(tmp_path / "tmux"), "PATH": "/usr/bin:/bin"}
+    command = ["tmux", "-L", "clawdbox", "ls", "-F", "#{session_name}"]
+    return subprocess.run(command, env=env, check=False, capture_output=True, text=True).stdout.split()
+
+
+_PULLED_DOWN = """() => {
+  const target = document.querySelector('[data-testid=terminal] .screen')
+  const at = (clientY) => [new Touch({ identifier: 1, target, clientX: 50, clientY })]
+  for (const [type, y] of [['touchstart', 0], ['touchmove', 10_000_000]])
+    target.dispatchEvent(new TouchEvent(type, { touches: at(y), bubbles: true, cancelable: true }))
+}"""
+
+
+def test_what_was_left_out_at_the_top_is_shown_when_asked_for(
+    box: Served, phone: Phone, server: Sshd
+) -> None:
+    phone.pair(printed_link(box))
+    phone.add(server, "nas")
+    phone.start_session()
+    phone.open_terminal()
+    phone.type("x=$(printf 'x%.0s' $(seq 60)); seq -f \"line-%05g-$x\" 1 5000; echo en''d")
+    phone.terminal_shows("end")
+    phone.page.reload()
+    attached(phone)
+    phone.terminal_shows("end")
+    expect(phone.button("Show earlier output")).to_have_count(0)
+    phone.page.evaluate(_PULLED_DOWN)
+    expect(phone.button("Show earlier output")).to_be_visible(timeout=WAIT_MS)
+    assert "line-00001-" not in phone.screen().inner_text()
+    phone.tap("Show earlier output")
+
+    def first() -> bool:
+        phone.page.evaluate(_PULLED_DOWN)
+        return "line-00001-" in phone.screen().inner_text()
+
+    eventually_sync(first, timeout=WAIT_MS / 1000, what="the first line")
+    expect(phone.button("Show earlier output")).to_have_count(0)
+    phone.type("echo still-$((1+1))-here")
+    phone.terminal_shows("still-2-here")
+    assert phone.problems == []
+
+
 def test_two_devices_share_a_terminal_and_one_has_the_size(
     box: Served, phone: Phone, chromium: Browser, server: Sshd
 ) -> None:
@@ -109,7 +178,7 @@ def test_two_devices_share_a_terminal_and_one_has_the_size(
         desk.terminal_shows("stty size")
         desk.tap("Use my size")
         expect(pane).to_have_attribute("data-size", "yours", timeout=WAIT_MS)
-        phone.sees("In the size of another device")
+        phone.sees(re.compile("In the size of .*Chrom"))
         desk.type("stty size")
         desk.terminal_shows(re.compile(r"\d+ 1\d\d"))
         phone.type("echo the-phone-$((1+1))-types")
@@ -120,6 +189,7 @@ def test_two_devices_share_a_terminal_and_one_has_the_size(
         desk.type("echo nobody-types-$((1+1))-this")
         phone.type("echo la''st")
         desk.terminal_shows("last")
+        desk.sees(re.compile("Watching, in the size of .*Chrom"))
         assert "nobody-types" not in desk.screen().inner_text()
         desk.tap("Type here")
         attached(desk)

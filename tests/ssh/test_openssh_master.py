@@ -19,6 +19,8 @@ from tests.clocks import HandClock
 from tests.ssh.keys import Keypair, local, pin_of, target_of
 from tests.ssh.sshd import Sshd
 from tests.ssh.test_execs import mark, processes_with
+from tests.ssh.test_kept_terminals import keep, kept_of, resume, waiting
+from tests.ssh.test_terminal_life import says
 from tests.ssh.test_terminals import read_until, rest
 from tests.ssh.world import World
 from tests.waiting import eventually
@@ -213,6 +215,42 @@ async def test_a_whole_session_over_it_survives_a_lost_link(
             await world.run(lease, "echo three")
     finally:
         await box.stop()
+
+
+async def test_a_kept_terminal_over_it_comes_back_and_is_found_again(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    home, sockets = tmp_path / "home", tmp_path / "tmux"
+    home.mkdir()
+    sockets.mkdir()
+    box = Box(tmp_path / "box", Settings(allow_loopback=True, master="openssh"), clock)
+    with Sshd(tmp_path / "keeps", options={"SetEnv": f"HOME={home} TMUX_TMPDIR={sockets}"}) as server:
+        await box.start()
+        try:
+            world = await World.meet(box, clock, server)
+            lease = await world.ready()
+            live = await keep(world, lease)
+            await live.type("a", 1, b"stty size; echo p''id=$$.\n")
+            pid = (await says(live, b"pid=")).rpartition(b"pid=")[2].partition(b".")[0]
+            server.kill_connections()
+            await eventually(lambda: live.is_away, what="a terminal that is away")
+            assert await live.type("a", 2, b"echo n >> $HOME/typed\n") == 1, "not taken"
+            await eventually(lambda: not live.is_away, timeout=60, what="a terminal that is back")
+            await live.resize(132, 43)
+            assert await live.type("a", 2, b"echo n >> $HOME/typed\n") == 2
+            await live.type("a", 3, b"stty size; echo n=$(wc -l < $HOME/typed).\n")
+            assert b"43 132" in await says(live, b"n=1.")
+            await world.close(lease)
+            assert live.view.end_reason == "kept"
+            second = await world.start()
+            again = await resume(world, second.id, kept_of(live))
+            await again.type("a", 1, b"echo still-$$-\n")
+            await says(again, b"still-" + pid)
+            ended = await box.terminals.close(world.me, world.owner, second.id, again.id)
+            assert ended.end_reason == "closed"
+            assert await waiting(world) == []
+        finally:
+            await box.stop()
 
 
 async def test_a_box_without_an_ssh_program_says_what_to_install(

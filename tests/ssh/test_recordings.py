@@ -21,6 +21,7 @@ from clawdbox.ssh.model.recordings import Policy, Recording, RecordingState
 from clawdbox.ssh.service.terminals import LiveTerminal
 from tests.clocks import HandClock
 from tests.ssh.sshd import Sshd
+from tests.ssh.test_kept_terminals import keep, kept_of, resume
 from tests.ssh.test_terminal_life import ends, says
 from tests.ssh.world import World, problem_of
 from tests.waiting import eventually
@@ -104,6 +105,57 @@ async def test_what_a_terminal_shows_from_the_start_to_the_stop_is_an_asciicast(
     assert stopped.duration_ms is not None
     assert stopped.duration_ms >= events[-1][0] * 1000 - 1
     assert live.is_open
+
+
+async def test_each_time_a_kept_terminal_is_shown_is_a_recording_of_its_own(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    home, sockets = tmp_path / "home", tmp_path / "tmux"
+    home.mkdir()
+    sockets.mkdir()
+    with Sshd(tmp_path / "keeps", options={"SetEnv": f"HOME={home} TMUX_TMPDIR={sockets}"}) as server:
+        box = Box(tmp_path / "box", Settings(allow_loopback=True), clock)
+        await box.start()
+        try:
+            world = await World.meet(box, clock, server)
+            lease = await world.ready()
+            live = await keep(world, lease)
+            first = await begin(world, live)
+            await type_and_see(live, 1, "echo fi''rst", "first")
+            server.kill_connections()
+            await eventually(lambda: live.is_away, what="a terminal that is away")
+            await eventually(lambda: not live.is_away, timeout=60, what="a terminal that is back")
+            await type_and_see(live, 2, "echo ba''ck", "back")
+            await world.close(lease)
+            done = await ended(world, first)
+            assert (done.state, done.end_reason) == (RecordingState.DONE, "terminal_ended")
+            _, events = parsed(await cast_of(box, done))
+            assert "first" in shown(events)
+            assert "back" in shown(events), "a lost link does not cut it"
+
+            again = await resume(world, (await world.start()).id, kept_of(live))
+            await says(again, b"first")
+            assert again.taps == [], "nobody asked for another one"
+            second = await begin(world, again)
+            assert (second.terminal_id, second.id != first.id) == (again.id, True)
+            await type_and_see(again, 1, "echo la''ter", "later")
+            _, events = parsed(await cast_of(box, await end(world, second)))
+            assert "later" in shown(events)
+            assert "later" not in shown(parsed(await cast_of(box, done))[1])
+            await box.terminals.close(world.me, world.owner, again.lease.id, again.id)
+
+            await box.recordings.choose(world.me, world.owner, world.connection.id, Policy.ALWAYS)
+            always = await keep(world, again.lease)
+            one = await eventually(lambda: only_or_none(world, always), what="a recording by policy")
+            await world.close(again.lease)
+            more = await resume(world, (await world.start()).id, kept_of(always))
+            two = await eventually(lambda: only_or_none(world, more), what="one for the second time, too")
+            assert one is not None
+            assert two is not None
+            assert one.id != two.id
+            await box.terminals.close(world.me, world.owner, more.lease.id, more.id)
+        finally:
+            await box.stop()
 
 
 async def test_asciinema_itself_plays_it(world: World, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ async def test_a_new_size_reaches_the_server_and_every_page(phone: Client, termi
         await one.say("resize", cols=123, rows=45)
         for screen, yours in ((one, True), (two, False)):
             told = await screen.until_told("size")
-            assert told == {"type": "size", "cols": 123, "rows": 45, "yours": yours}
+            assert told == {"type": "size", "cols": 123, "rows": 45, "yours": yours, "device": "Test browser"}
         await one.type("stty size\n")
         await one.until(b"45 123")
 
@@ -332,7 +332,13 @@ class TestSeveralDevices:
             two.told.clear()
             await two.say("resize", cols=120, rows=50)
             await two.type("stty size\n")
-            assert await two.until_told("size") == {"type": "size", "cols": 120, "rows": 50, "yours": True}
+            assert await two.until_told("size") == {
+                "type": "size",
+                "cols": 120,
+                "rows": 50,
+                "yours": True,
+                "device": "Test browser",
+            }
             await two.until(b"50 120")
             one.told.clear()
             await one.say("resize", cols=40, rows=20, take=True)

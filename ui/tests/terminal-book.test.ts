@@ -79,3 +79,18 @@ test('what came before hello is history, in which no question is answered', () =
   book.wrote(10)
   assert.ok(book.rendered >= book.replayEnd)
 })
+
+test('going back shows all again from there on, and what was seen before is history', () => {
+  const book = new TerminalBook()
+  book.hello({ ...hello(0, 0, 100), offset: 50 })
+  assert.equal(book.begin, 50)
+  book.receive(50, new Uint8Array(70))
+  book.type(bytes('x'))
+  book.rewind(10)
+  assert.equal(book.resume(), 'after=10&')
+  assert.deepEqual([book.begin, book.rendered, book.replayEnd, book.waiting], [10, 10, 120, 1])
+  assert.deepEqual(book.hello({ ...hello(0, 0, 125), offset: 10 }).gap, null)
+  assert.equal(book.receive(10, new Uint8Array(60)).bytes.length, 60)
+  assert.equal(book.wrote(60, true), 70)
+  assert.ok(book.rendered < book.replayEnd, 'questions in it are not answered again')
+})

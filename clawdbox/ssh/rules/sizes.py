@@ -16,14 +16,16 @@ class Sizes:
     def came(self, client: str) -> None:
         self._here[client] += 1
 
-    def left(self, client: str) -> None:
-        """A device may have several sockets for a moment; with its last one it gives the size up."""
+    def left(self, client: str) -> bool:
+        """A device may have several sockets for a moment; with its last one, which is True, it gives the size up."""
         self._here[client] -= 1
-        if self._here[client] <= 0:
-            del self._here[client]
-            self._wishes.pop(client, None)
-            if self.owner == client:
-                self.owner = None
+        if self._here[client] > 0:
+            return False
+        del self._here[client]
+        self._wishes.pop(client, None)
+        if self.owner == client:
+            self.owner = None
+        return True
 
     def wish(self, client: str, size: Size, *, take: bool = False) -> Size | None:
         """What the terminal's size becomes, if this changes it."""

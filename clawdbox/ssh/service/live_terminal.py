@@ -41,6 +41,7 @@ class LiveTerminal:
         self._row = row
         self._channel: PtyChannel | None = channel
         self._listeners: set[asyncio.Event] = set()
+        self._devices: dict[str, str] = {}
         self._taken: OrderedDict[str, int] = OrderedDict()
         self._refused: dict[str, int] = {}
         self._typing = asyncio.Lock()
@@ -71,15 +72,22 @@ class LiveTerminal:
             self._listeners.discard(signal)
 
     @contextmanager
-    def attended(self, client: str) -> Iterator[asyncio.Event]:
-        """`listen`, as a device that may have a size of its own."""
+    def attended(self, client: str, device: str = "") -> Iterator[asyncio.Event]:
+        """`listen`, as a device that may have a size of its own. `device` is what a person calls it."""
         self.sizes.came(client)
+        self._devices[client] = device
         try:
             with self.listen() as signal:
                 yield signal
         finally:
-            self.sizes.left(client)
+            if self.sizes.left(client):
+                self._devices.pop(client, None)
             self.notify()
+
+    @property
+    def sized_by(self) -> str | None:
+        """The name of the device whose size it has; None while nobody has it, or when it has no name."""
+        return self._devices.get(self.sizes.owner or "") or None
 
     def notify(self) -> None:
         for signal in self._listeners:

@@ -26,6 +26,8 @@ export class TerminalBook {
   /** Output below this offset is history: questions in it to the terminal were answered long ago. */
   replayEnd = 0
   rendered = 0
+  /** Where the output begins that this page has shown. */
+  begin = 0
   private reported = 0
   private seq = 0
   private unacked: Sent[] = []
@@ -93,10 +95,16 @@ export class TerminalBook {
     return this.rendered
   }
 
+  /** What is shown is thrown away and comes again from `offset` on: all that was seen before is history by then. */
+  rewind(offset: number): void {
+    this.replayEnd = Math.max(this.replayEnd, this.next ?? 0)
+    this.next = this.begin = this.rendered = this.reported = offset
+  }
+
   private skipTo(offset: number): Gap | null {
     if (this.next === null) {
       this.next = offset
-      this.rendered = this.reported = offset
+      this.begin = this.rendered = this.reported = offset
       return offset > 0 ? { from: 0, to: offset } : null
     }
     if (offset <= this.next) return null

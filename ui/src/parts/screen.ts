@@ -12,6 +12,8 @@ export class Screen {
   /** The sticky keys of the key bar, spent by the next character. */
   held: Modifiers = none
   onspent: () => void = () => {}
+  /** Something was scrolled or written. */
+  onview: () => void = () => {}
   private foreign: { cols: number; rows: number } | null = null
   private readonly term: Terminal
   private readonly fitter: FitAddon
@@ -21,6 +23,8 @@ export class Screen {
     this.fitter = fitter
     term.onData((data) => this.typed(data))
     term.onBinary((data) => this.ontype(data))
+    term.onScroll(() => this.onview())
+    term.onWriteParsed(() => this.onview())
     this.answerOnlyLive()
   }
 
@@ -31,6 +35,39 @@ export class Screen {
   /** A dim line of the page itself, between the bytes of the server. */
   note(text: string): void {
     this.term.write(`\r\n\x1b[0;2m── ${text} ──\x1b[0m\r\n`)
+  }
+
+  /** Whether the first line there is stands on the screen. */
+  get atTop(): boolean {
+    const { type, viewportY } = this.term.buffer.active
+    return type === 'normal' && viewportY === 0
+  }
+
+  /** Whether lines at the top were let go for new ones. */
+  get isFull(): boolean {
+    const { scrollback = 0 } = this.term.options
+    return this.term.buffer.normal.length >= scrollback + this.term.rows
+  }
+
+  /** How many lines are below what is on the screen. */
+  get below(): number {
+    const { baseY, viewportY } = this.term.buffer.normal
+    return baseY - viewportY
+  }
+
+  /** After all that was written so far. */
+  settled(then: () => void): void {
+    this.term.write('', then)
+  }
+
+  /** Empty, and with room for more lines than a page usually keeps. */
+  restart(lines: number): void {
+    this.term.reset()
+    this.term.options.scrollback = lines
+  }
+
+  scrollTo(below: number): void {
+    this.term.scrollToLine(Math.max(0, this.term.buffer.normal.baseY - below))
   }
 
   /** Takes the room there is, and tells the box when that is another size than before. */

@@ -1,5 +1,5 @@
 import { endTerminal, listTerminals, openTerminal, readSession, resumeTerminal, type Terminal } from '../nouns/sessions.ts'
-import { listKeptTerminals, type KeptTerminal } from '../nouns/kept-terminals.ts'
+import { endKeptTerminal, listKeptTerminals, type KeptTerminal } from '../nouns/kept-terminals.ts'
 import { readConnection } from '../nouns/connections.ts'
 import { lastRoom } from '../parts/screen.ts'
 import { Act } from './act.svelte.ts'
@@ -64,6 +64,14 @@ export class SessionView {
     const others = (this.terminals.data ?? []).filter((t) => t.id !== made.id)
     this.terminals.set([...others, made])
     this.pick(made.id)
+  }
+
+  /** Ends one that waits on the server, and what runs in it. */
+  endKept = async (one: KeptTerminal): Promise<boolean> => {
+    const ended = await this.ending.run(() => endKeptTerminal(one.connection_id, one.id))
+    if (!ended) return false
+    this.kept.set((this.kept.data ?? []).filter((k) => k.id !== one.id))
+    return true
   }
 
   /** Ends an open terminal; one that has ended is only put out of sight. */

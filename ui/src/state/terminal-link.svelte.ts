@@ -16,7 +16,11 @@ export interface End {
 const portion = 16 * 1024
 /** Further behind than this, a page skips to the newest part: more than its scrollback holds is nothing to wait for. */
 const most = 2 * 1024 * 1024
-type Greeting = Hello & { cols: number; rows: number; yours: boolean | null; away: boolean; may_type: boolean; state: string }
+/** What "Show earlier output" goes back: less than `most`, and as many lines as a phone's memory bears. */
+const reach = 1.5 * 1024 * 1024
+const manyLines = 20_000
+const patience = 5_000
+type Greeting = Hello & { cols: number; rows: number; yours: boolean | null; device: string | null; away: boolean; may_type: boolean; state: string }
 const reasons: Record<number, string> = {
   4400: 'this page and the box do not understand each other: reload the page',
   4403: 'this login may not use it',
@@ -34,6 +38,11 @@ export class TerminalLink {
   waiting = $state(0)
   /** Whose size the terminal has: this page's (true), another device's (false), nobody's (null). */
   yours = $state<boolean | null>(null)
+  /** The name of the device that has the size. */
+  device = $state<string | null>(null)
+  /** The top of what is shown is on the screen, and the box still keeps what came before. */
+  earlier = $state(false)
+  loading = $state(false)
   /** The server of a kept terminal is out of reach. */
   away = $state(false)
   mayType = $state(true)
@@ -42,12 +51,19 @@ export class TerminalLink {
   private readonly book = new TerminalBook()
   private readonly live: Live
   private readonly screen: Screen
+  private keptFrom = 0
+  private widened = false
+  private deaf = false
+  /** While earlier output comes: how many lines below the screen there were before. */
+  private below: number | null = null
+  private age = 0
   private soon: ReturnType<typeof setTimeout> | undefined
 
   constructor(terminal: Terminal, screen: Screen) {
     const client = uuid()
     this.screen = screen
     screen.replaying = () => this.book.rendered < this.book.replayEnd
+    screen.onview = () => (this.earlier = this.hasEarlier())
     screen.ontype = this.type
     screen.onsize = (cols, rows) => this.mayType && this.live.send({ type: 'resize', cols, rows })
     this.live = new Live({
@@ -64,6 +80,25 @@ export class TerminalLink {
     const bytes = new TextEncoder().encode(text)
     for (let at = 0; at < bytes.length; at += portion) this.send(this.book.type(bytes.slice(at, at + portion)))
     this.waiting = this.book.waiting
+  }
+
+  /** Shows again from further back: a new socket whose output begins there, on an empty screen. */
+  showEarlier = (): void => {
+    if (!this.earlier || this.deaf) return
+    this.deaf = true
+    this.screen.settled(() => {
+      this.deaf = this.earlier = false
+      if (this.end) return
+      this.below = this.screen.below
+      this.screen.restart(manyLines)
+      this.widened = true
+      this.age += 1
+      this.book.rewind(Math.max(this.keptFrom, this.book.next! - reach))
+      if (this.book.begin > 0) this.screen.note(`${size(this.book.begin)} ${earlier}`)
+      this.loading = true
+      setTimeout(() => (this.loading = false), patience)
+      this.live.retry()
+    })
   }
 
   retry = (): void => this.live.retry()
@@ -103,6 +138,7 @@ export class TerminalLink {
   private hello(hello: Greeting): void {
     this.mayType = hello.may_type || hello.state === 'ended'
     this.away = hello.away
+    this.keptFrom = hello.start_offset
     const { gap, resend } = this.book.hello(hello)
     this.gap(gap, hello.offset! > hello.start_offset ? earlier : undefined)
     if (hello.may_type) for (const frame of resend) this.send(frame)
@@ -110,8 +146,9 @@ export class TerminalLink {
     if (hello.yours === false) this.screen.tellRoom()
   }
 
-  private sized({ cols, rows, yours }: Greeting): void {
+  private sized({ cols, rows, yours, device }: Greeting): void {
     this.yours = yours
+    this.device = device
     if (yours === false || !this.mayType) this.screen.show(cols, rows)
     else this.screen.own(yours === null)
   }
@@ -124,15 +161,36 @@ export class TerminalLink {
   }
 
   private output(data: ArrayBuffer): void {
+    if (this.deaf) return
     const { number, bytes } = unframe(data)
     const fresh = this.book.receive(number, bytes)
     this.gap(fresh.gap)
     if (!fresh.bytes.length) return
-    this.screen.write(fresh.bytes, () => {
+    const age = this.age
+    this.screen.write(this.whole(number, fresh.bytes), () => {
+      if (age !== this.age) return
       this.report(this.book.wrote(fresh.bytes.length))
+      this.caughtUp()
       clearTimeout(this.soon)
       this.soon = setTimeout(() => this.report(this.book.wrote(0, true)), 400)
     })
+  }
+
+  private hasEarlier(): boolean {
+    return !this.widened && !this.end && this.link === 'open' && this.screen.atTop && (this.book.begin > this.keptFrom || this.screen.isFull)
+  }
+
+  /** Half a line at the place to which a person went back may be half an escape sequence, too. */
+  private whole(offset: number, bytes: Uint8Array): Uint8Array {
+    const midway = this.widened && offset === this.book.begin && offset > this.keptFrom
+    return midway ? bytes.subarray(bytes.indexOf(10) + 1) : bytes
+  }
+
+  private caughtUp(): void {
+    if (this.below === null || this.book.rendered < this.book.replayEnd) return
+    this.screen.scrollTo(this.below)
+    this.below = null
+    this.loading = false
   }
 
   private report(offset: number | null): void {
