@@ -10,15 +10,13 @@ from litestar.params import JSONBody, QueryParameter
 
 from clawdbox.errors import Invalid, NotFound
 from clawdbox.ids import is_id
-from clawdbox.ssh.model.fleet import FleetAnswer, FleetRun
+from clawdbox.ssh.model.fleet import SHORT_BYTES, FleetAnswer, FleetRun
 from clawdbox.web.fields import Id, PathId
 from clawdbox.web.limits import Limits, check
 from clawdbox.web.problems import usual
 from clawdbox.web.sessions import whole_characters
 from clawdbox.web.snippets import Values
 from clawdbox.web.visit import Req, at
-
-SHORT_BYTES = 4_096
 
 
 class FleetAnswerView(msgspec.Struct, frozen=True):

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+SHORT_BYTES = 4_096  # of each stream of an answer, where all answers of a run are shown
+
 
 class Kind(StrEnum):
     """What a variable's value may look like."""

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from clawdbox.errors import NotFound
-from clawdbox.ssh.model.fleet import AnswerState, FleetAnswer, FleetRun, Outcome, RunState
+from clawdbox.ssh.model.fleet import SHORT_BYTES, AnswerState, FleetAnswer, FleetRun, Outcome, RunState
 from clawdbox.store import Reader, Tx
 from clawdbox.store.rows import to_struct
 
@@ -14,6 +14,14 @@ _OUTCOME = Outcome.__struct_fields__
 _ANSWER = (
     "a.id, a.fleet_run_id, a.connection_id, c.label, a.session_lease_id, a.started_at, a.ended_at, "
     + ", ".join(f"a.{name}" for name in _OUTCOME)
+)
+# One byte more than is shown, which tells that there is more: all that was kept of 200 servers is 25 MiB.
+# SQLite makes NULL of a part of nothing.
+_SHORT = _ANSWER.replace(
+    "a.stdout, a.stderr",
+    ", ".join(
+        f"coalesce(substr(a.{name}, 1, {SHORT_BYTES + 1}), x'') AS {name}" for name in ("stdout", "stderr")
+    ),
 )
 
 
@@ -76,8 +84,9 @@ def insert_answer(tx: Tx, answer_id: str, run_id: str, connection_id: str) -> No
 
 
 def answers(r: Reader, run_id: str) -> list[FleetAnswer]:
+    """Of each stream a little more than `SHORT_BYTES`, if there is more."""
     rows = r.all(
-        f"SELECT {_ANSWER} FROM fleet_answers a JOIN ssh_connections c ON c.id = a.connection_id"
+        f"SELECT {_SHORT} FROM fleet_answers a JOIN ssh_connections c ON c.id = a.connection_id"
         " WHERE a.fleet_run_id = ? ORDER BY c.label COLLATE NOCASE, a.id",
         (run_id,),
     )
