@@ -86,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate_pair_per_minute: Count = 10
     rate_failed_login_per_minute: Count = 20
     rate_fleet_per_minute: Count = 10
+    rate_import_per_minute: Count = 20
     rate_request_per_minute: Count = 1200
 
     @property

@@ -6,13 +6,16 @@ import msgspec
 from litestar import post
 from litestar.params import JSONBody
 
+from clawdbox.accounts import Principal
 from clawdbox.ssh.model import ImportMark, ImportRow
 from clawdbox.ssh.service.imports import Choice, Pasted
+from clawdbox.web.box import Box
 from clawdbox.web.connections import ConnectionView
 from clawdbox.web.connections import view as connection_view
 from clawdbox.web.fields import Fingerprint, Label
 from clawdbox.web.host_authorities import HostAuthorityView
 from clawdbox.web.host_authorities import view as authority_view
+from clawdbox.web.limits import Limits, check
 from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, at
 
@@ -118,7 +121,7 @@ NOTHING_CHOSEN = ImportRequest()
 )
 async def preview_import(request: Req, data: JSONBody[ImportPreviewRequest] = NOTHING) -> ImportPreview:
     """Reads the texts and saves nothing: each row with its jump host, its pinned key, and what was ignored and why."""
-    box, who = at(request)
+    box, who = _in_turn(request)
     pasted = Pasted(data.config, data.known_hosts, data.default_username)
     plan = await box.imports.preview(who.account_id, pasted)
     return ImportPreview(
@@ -140,7 +143,7 @@ async def preview_import(request: Req, data: JSONBody[ImportPreviewRequest] = NO
 )
 async def import_connections(request: Req, data: JSONBody[ImportRequest] = NOTHING_CHOSEN) -> ImportResult:
     """All or nothing. Each is a draft until its test; a key from known_hosts is pinned, since it was trusted before."""
-    box, who = at(request)
+    box, who = _in_turn(request)
     imported = await box.imports.run(
         who.actor,
         who.account_id,
@@ -152,6 +155,14 @@ async def import_connections(request: Req, data: JSONBody[ImportRequest] = NOTHI
         [connection_view(connection, None) for connection in imported.connections],
         [authority_view(authority) for authority in imported.authorities],
     )
+
+
+def _in_turn(request: Req) -> tuple[Box, Principal]:
+    """Raises RateLimited: one account must not keep the others' imports waiting for ever."""
+    box, who = at(request)
+    limits: Limits = request.app.state["limits"]
+    check(limits.imports, who.account_id, box.clock.monotonic())
+    return box, who
 
 
 def _row(row: ImportRow) -> ImportRowView:

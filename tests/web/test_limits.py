@@ -142,3 +142,18 @@ async def test_each_login_has_its_share_of_requests(make: Make) -> None:
     one, other = await served.script(), await served.script()
     assert [(await one.get("/keys")).status_code for _ in range(6)] == [200] * 5 + [429]
     assert (await other.get("/keys")).status_code == 200
+
+
+async def test_an_account_imports_twenty_times_a_minute_previews_included(
+    served: Served, phone: Client
+) -> None:
+    other = await served.browser(await served.account())
+    text = {"config": "Host nas\n HostName nas.lan\n User bob\n"}
+    codes = [(await phone.post("/connections/import/preview", text)).status_code for _ in range(20)]
+    assert codes == [200] * 20
+    for path in ("/connections/import/preview", "/connections/import"):
+        answer = await phone.post(path, text)
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+    assert (await other.post("/connections/import/preview", text)).status_code == 200
+    served.turn(61)
+    assert (await phone.post("/connections/import/preview", text)).status_code == 200
