@@ -8,9 +8,10 @@ export interface SessionTool {
   icon: IconName
 }
 
+/** In the order of how often a person needs them. */
 export const sessionTools: readonly SessionTool[] = [
-  { path: 'files', name: 'Files', lead: 'Browse, upload, download and edit what lies on the server.', icon: 'folder' },
-  { path: 'recordings', name: 'Recordings', lead: 'What terminals of this server showed', icon: 'film' },
-  { path: 'stats', name: 'Server', lead: 'Processor, memory, disks, load, and what it is', icon: 'pulse' },
-  { path: 'ports', name: 'Ports', lead: 'Open a web app of the server, or reach one of its ports from the box', icon: 'port' },
+  { path: 'files', name: 'Files', lead: 'Browse, upload, download and edit', icon: 'folder' },
+  { path: 'ports', name: 'Ports', lead: 'Open a web app that runs there', icon: 'port' },
+  { path: 'stats', name: 'Server', lead: 'Processor, memory, disks and load', icon: 'pulse' },
+  { path: 'recordings', name: 'Recordings', lead: 'Play what its terminals showed', icon: 'film' },
 ]
