@@ -1,6 +1,7 @@
 """The fall-back master, the system's own `ssh`: the same words and outcomes as the box's own, and nothing left behind."""
 
 import asyncio
+import pwd
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from clawdbox.settings import Settings
 from clawdbox.ssh.model import MasterState
 from clawdbox.ssh.wire import openssh
 from clawdbox.ssh.wire.execs import run
+from clawdbox.ssh.wire.forwards import TargetRefused, open_tcp
 from clawdbox.ssh.wire.link import Link
 from clawdbox.ssh.wire.model import ChannelRefused, DialFailure, ExecResult, LinkLost, Pin
 from clawdbox.ssh.wire.openssh import folder as openssh_folder
@@ -57,6 +59,25 @@ async def failure_of(server: Sshd, key: Keypair, pin: Pin) -> DialFailure:
     with pytest.raises(DialFailure) as refused:
         await openssh.dial(target_of(server), pin, key.private)
     return refused.value
+
+
+# what is not there
+
+
+async def test_a_forward_is_refused_with_words(link: Link) -> None:
+    with pytest.raises(TargetRefused, match="commands and terminals alone") as refused:
+        await open_tcp(link, "localhost", 80)
+    assert refused.value.forbidden
+
+
+def test_a_user_without_a_name_is_told_that_ssh_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert openssh.missing() is None
+
+    def nobody(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert "no user without a name" in (openssh.missing() or "")
 
 
 # commands

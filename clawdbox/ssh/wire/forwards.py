@@ -70,7 +70,10 @@ async def open_tcp(link: Link, host: str, port: int) -> TcpChannel:
 
     Raises TargetRefused, and LinkLost when there is no connection to the server.
     """
-    connection = link.connection
+    try:
+        connection = link.connection
+    except ChannelRefused as refusal:  # a link that has no such channels
+        raise TargetRefused(str(refusal), forbidden=True) from None
     opening = asyncio.ensure_future(
         connection.open_connection(
             host, port, orig_host="127.0.0.1", orig_port=0, encoding=None, window=WINDOW

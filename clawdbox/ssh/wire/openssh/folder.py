@@ -1,6 +1,7 @@
 """Where a master's short-lived files lie: one private folder for each, on tmpfs, so that no key touches a disk."""
 
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +27,10 @@ def missing() -> str | None:
     """What this machine lacks for such a master, for a person; None when it has all."""
     if ssh_program() is None:
         return "There is no `ssh` program. Install openssh-client."
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:  # it says "No user exists for uid …" and ends
+        return f"`ssh` runs for no user without a name, and number {os.getuid()} has none in /etc/passwd."
     try:
         in_memory()
     except NoTmpfs as problem:
