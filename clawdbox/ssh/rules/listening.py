@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from clawdbox.names import printable
 from clawdbox.ssh.model.forwards import Listening
 
 # `ss` says which program it is; where there is none, the kernel's own tables say at least the port.
@@ -40,12 +41,8 @@ def _sockets(text: str) -> Iterator[tuple[str, int, str | None]]:
                 yield (
                     address.strip("[]").partition("%")[0],
                     int(port),
-                    _printable(process[1]) if process else None,
+                    printable(process[1], 64) if process else None,
                 )
-
-
-def _printable(text: str) -> str:
-    return "".join(char for char in text if char.isprintable())
 
 
 def _address(digits: str) -> str:
