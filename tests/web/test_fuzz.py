@@ -16,7 +16,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 async def test_the_api_answers_as_it_says_whatever_is_asked(make: Make, tmp_path: Path) -> None:
     served = await make(
         rate_test_per_minute=MUCH, rate_session_start_per_hour=MUCH, rate_pair_per_minute=MUCH,
-        rate_failed_login_per_minute=MUCH, rate_request_per_minute=MUCH,
+        rate_failed_login_per_minute=MUCH, rate_request_per_minute=MUCH, rate_import_per_minute=MUCH,
     )  # fmt: skip
     script = await served.script()
     await new_connection(script)
