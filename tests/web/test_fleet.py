@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from clawdbox.errors import Unavailable
+from clawdbox.events import Actor
 from tests.ssh.sshd import Sshd
 from tests.waiting import eventually
 from tests.web.served import Client, Json, Make, Served, hear, new_connection
@@ -313,3 +314,29 @@ async def test_a_run_whose_end_the_disk_refuses_ends_once_there_is_room(
     found = await ended(phone, started)
     assert found["fleet_run"]["state"] == "done"
     assert found["answers"][0]["state"] == "lost"
+
+
+async def test_a_run_whose_caller_gives_up_while_it_is_written_down_flies_all_the_same(
+    served: Served, phone: Client, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await connect_to(phone, sshd, "a")
+    fleet, owner = served.box.fleet, served.box.owner.id
+    really, written, go_on = fleet._store.write, asyncio.Event(), asyncio.Event()
+
+    async def slowly(change: object) -> object:
+        result: object = await really(change)  # type: ignore[arg-type]
+        written.set()
+        await go_on.wait()
+        return result
+
+    with monkeypatch.context() as disk:
+        disk.setattr(fleet._store, "write", slowly)
+        asking = asyncio.ensure_future(
+            fleet.start(Actor(owner), owner, "true", [connection["id"]], timeout_s=20)
+        )
+        await written.wait()
+        asking.cancel()
+        go_on.set()
+        await asyncio.wait({asking})
+    (found,) = (await phone.get("/fleet-runs")).json()["fleet_runs"]
+    assert (await ended(phone, {"fleet_run": found}))["fleet_run"]["counts"] == {"done": 1}

@@ -109,12 +109,17 @@ class Fleet:
         check_command(command)
         if self._stopping.is_set():
             raise Unavailable("stopping", "The box is stopping. Start the run once it is back.")
-        run, answers = await self._store.write(
-            lambda tx: self._intend(tx, actor, account_id, command, connection_ids, timeout_s, title)
-        )
-        flight = self._flights[run.id] = _Flight(actor, run)
-        self._spawn(self._fly(flight, answers))
-        return run
+
+        async def launch() -> FleetRun:
+            run, answers = await self._store.write(
+                lambda tx: self._intend(tx, actor, account_id, command, connection_ids, timeout_s, title)
+            )
+            flight = self._flights[run.id] = _Flight(actor, run)
+            self._spawn(self._fly(flight, answers))
+            return run
+
+        # Whoever asked may give up while it is being written down: a run that is there must not wait for ever.
+        return await asyncio.shield(asyncio.ensure_future(launch()))
 
     def _intend(
         self,
