@@ -357,6 +357,9 @@ def _program(words: list[str], here: int) -> int:
             if words[at].startswith("-"):
                 if runner == "env" and words[at].startswith(("-S", "--split")):
                     return here
+                # Which of these take the next word (`--user bob`) differs from system to system.
+                if words[at].startswith("--") and len(words[at]) > 2 and "=" not in words[at]:
+                    return here
                 at += 2 if len(words[at]) == 2 and words[at][1] in _RUNNERS[runner] else 1
             elif operands or (runner == "env" and "=" in words[at]):
                 operands = max(0, operands - 1)
