@@ -1,6 +1,7 @@
 """`clawdbox serve`: the box itself."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -138,6 +139,9 @@ async def _serve(start: Start, chosen: "Settings") -> int:
     served = Served(box, sockets)
     try:
         await served.start()
+        # What is there by now stays: a full collection would look through all of it, and hold up every keystroke
+        # for some 50 ms each time.
+        gc.freeze()
         systemd.notify("READY=1")
         await _greet(start, box)
         failed = await served.wait(asked_to_stop)
