@@ -154,6 +154,10 @@ class Screen:
             await line.send(self._offset.to_bytes(8, "big") + data)
             self._offset += len(data)
             self._flooded_at = asyncio.get_running_loop().time() if len(data) >= _FLOOD else 0.0
+            if len(data) == _FRAME:
+                await asyncio.sleep(
+                    0
+                )  # a mebibyte in one turn of the loop would be a wait for everybody's keys
         return True
 
     async def _gather(self, pending: int) -> None:
