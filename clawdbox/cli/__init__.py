@@ -78,6 +78,7 @@ def _usage(error: click.UsageError) -> int:
         ("clawdbox serve --host 0.0.0.0", "serve the phones of your network"),
         ("clawdbox pair", "sign in one more browser or phone"),
         ("clawdbox token create --name backup", "a token for a script"),
+        ("clawdbox ssh-config > ~/.ssh/clawdbox", "let ssh, rsync and git use the open sessions"),
     ),
 )
 @click.version_option(__version__, prog_name="clawdbox", message="%(prog)s %(version)s")
