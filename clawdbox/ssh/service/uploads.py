@@ -115,27 +115,29 @@ class Uploads:
     ) -> tuple[bytes, Found]:
         """Give the whole file its place; returns where that is. After a refusal the upload is still there."""
         upload = await self._get(account_id, lease_id, upload_id)
-        async with upload.turn, self._pool.use(account_id, lease_id) as hand:
-            await upload.pieces.settle()
-            if upload.pieces.offset != upload.size:
-                raise Conflict(
-                    "upload_incomplete", "Not all of the file is on the server yet. Send the rest.",
-                    offset=upload.pieces.offset,
-                )  # fmt: skip
-            async with self._trail.told(actor, hand.lease, "file.upload_finish", upload.path) as told:
-                path = await _place(hand.sftp, upload, existing)
-                told["placed"] = names.encode_path(path)
-            self._uploads.pop(upload_id, None)
-            return path, Found(names.base(path), await hand.sftp.lstat(path))
+        async with upload.turn:
+            await upload.pieces.settle()  # before a turn on the channel is taken: the pieces need turns, too
+            async with self._pool.use(account_id, lease_id) as hand:
+                if upload.pieces.offset != upload.size:
+                    raise Conflict(
+                        "upload_incomplete", "Not all of the file is on the server yet. Send the rest.",
+                        offset=upload.pieces.offset,
+                    )  # fmt: skip
+                async with self._trail.told(actor, hand.lease, "file.upload_finish", upload.path) as told:
+                    path = await _place(hand.sftp, upload, existing)
+                    told["placed"] = names.encode_path(path)
+                self._uploads.pop(upload_id, None)
+                return path, Found(names.base(path), await hand.sftp.lstat(path))
 
     async def cancel(self, actor: Actor, account_id: str, lease_id: str, upload_id: str) -> None:
         """Give it up, and take its part away."""
         upload = await self._get(account_id, lease_id, upload_id)
-        async with upload.turn, self._pool.use(account_id, lease_id) as hand:
+        async with upload.turn:
             await upload.pieces.drop()
-            async with self._trail.told(actor, hand.lease, "file.upload_cancel", upload.path):
-                await clear(hand.sftp, upload.part)
-            self._uploads.pop(upload_id, None)
+            async with self._pool.use(account_id, lease_id) as hand:
+                async with self._trail.told(actor, hand.lease, "file.upload_cancel", upload.path):
+                    await clear(hand.sftp, upload.part)
+                self._uploads.pop(upload_id, None)
 
     # inside
 
