@@ -46,6 +46,12 @@ def menu(phone: Phone, name: str, what: str) -> None:
     dialog.get_by_role("button", name=what).or_(dialog.get_by_role("link", name=what)).first.tap()
 
 
+def test_nothing_on_the_page_is_wider_than_the_phone(files: Phone) -> None:
+    menu(files, "notes.txt", "Permissions")
+    files.page.get_by_label("As a number").wait_for()
+    assert files.page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_folders_are_walked_and_names_are_found(files: Phone) -> None:
     expect(row(files, ".profile")).to_have_count(0)
     files.page.get_by_label("Show hidden files").check()

@@ -32,7 +32,7 @@ class Desk:
 
     async def show(self, path: Path | str | None = None, **more: Any) -> Json:
         params = {"path": str(path or self.home), **more}
-        answer = await self.client.get(self.at, params=params)
+        answer = await self.client.get(self.at, params=params, timeout=60)
         assert answer.status_code == 200, answer.text
         listing: Json = answer.json()
         return listing
