@@ -153,7 +153,7 @@ def test_things_are_made_renamed_given_permissions_and_deleted(files: Phone, ser
     eventually_sync(lambda: (server.home / "cat.jpg").stat().st_mode & 0o777 == 0o640)
 
     menu(files, "Documents", "Delete…")
-    files.sees(re.compile("1 files in 1 folders"))
+    files.sees(re.compile("1 file in 1 folder"))
     files.sees("this cannot be undone")
     files.page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).tap()
     expect(row(files, "Documents")).to_have_count(0, timeout=WAIT_MS)
