@@ -23,6 +23,7 @@ from bench.web_terminals import Clawdbox, Terminal, leave, open_terminal, pack, 
 from tests.ssh.sshd import Sshd
 
 OURS = "clawdbox"
+_BETWEEN_KEYS_S = 0.01  # so that a flood has time to build up between two of them
 _SLOW = {"shellinabox": 20}  # takes minutes for what the others do in seconds: a twentieth of the bytes
 Places = dict[str, dict[str, Any]]
 
@@ -118,6 +119,7 @@ def _keystroke_row(kind: str, idle: Figures, flooded: Figures | None, rate: str)
 
 
 async def _echo(terminal: Terminal, key: bytes) -> float:
+    await asyncio.sleep(_BETWEEN_KEYS_S)
     begun = time.perf_counter()
     await until(terminal, b"\n" if key == b"\r" else key, sends=key)
     return time.perf_counter() - begun
