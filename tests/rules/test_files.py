@@ -22,7 +22,8 @@ def test_every_path_is_text_that_turns_back_into_the_same_bytes(parts: list[byte
 
 @given(st.binary(max_size=60))
 def test_what_is_shown_steers_no_screen(name: bytes) -> None:
-    assert names.shown(name).isprintable()
+    # A space that does not break is no printable character to Python, and steers nothing.
+    assert names.shown(name).replace("\u00a0", " ").isprintable()
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"/etc", b"a\0b", b"x" * 1025])

@@ -1,6 +1,7 @@
 """The fall-back master, the system's own `ssh`: the same words and outcomes as the box's own, and nothing left behind."""
 
 import asyncio
+import os
 import pwd
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -209,6 +210,18 @@ async def test_a_server_that_says_nothing_ends_in_time(key: Keypair) -> None:
 async def test_what_needs_another_kind_of_channel_is_refused_in_words(link: Link) -> None:
     with pytest.raises(ChannelRefused, match="master = openssh"):
         link.connection  # noqa: B018 - the property itself refuses
+
+
+async def test_what_a_killed_box_left_is_swept_and_what_another_uses_stays(memory: Path) -> None:
+    ended = await asyncio.create_subprocess_exec("true")
+    await ended.wait()
+    uid = os.getuid()
+    left, used = (memory / f"clawdbox-ssh-{uid}-{pid}-x" for pid in (ended.pid, os.getppid()))
+    for folder in (left, used):
+        folder.mkdir(mode=0o700)
+    openssh.sweep()
+    assert (left.exists(), used.exists()) == (False, True)
+    used.rmdir()
 
 
 # the box

@@ -82,6 +82,10 @@ class Forwards:
         wish = rules.checked(wish)
         if wish.kind is ForwardKind.WEB and self.face is None:
             raise Unavailable("stopping", "The box shows no web apps at this moment. Try again in a moment.")
+        # Whoever asked may give up meanwhile: a row that says `open` must have a listener, or none.
+        return await asyncio.shield(asyncio.ensure_future(self._open(actor, account_id, lease_id, wish)))
+
+    async def _open(self, actor: Actor, account_id: str, lease_id: str, wish: ForwardWish) -> Forward:
         lease, _, _ = await self._leases.up(account_id, lease_id)
         forward_id = new_id(self._store.clock.now())
         row = await self._store.write(lambda tx: self._intend(tx, actor, lease, forward_id, wish))

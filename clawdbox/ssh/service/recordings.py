@@ -105,7 +105,10 @@ class Recordings:
         recorder = Recorder(self._store.clock, live.view.cols, live.view.rows)
         live.taps.append(recorder)
         try:
-            return await self._begin(actor, live, recorder, "asked")
+            # Whoever asked may give up while it is being written down: a row that is there has its recorder.
+            return await asyncio.shield(asyncio.ensure_future(self._begin(actor, live, recorder, "asked")))
+        except asyncio.CancelledError:
+            raise
         except BaseException:
             _let_go(live, recorder)
             recorder.forget()

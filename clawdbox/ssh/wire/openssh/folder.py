@@ -46,7 +46,8 @@ class Folder:
     """The files of one master. `key` is there only until the login is over."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getuid()}-", dir=in_memory()))
+        owner = f"{_PREFIX}{os.getuid()}-{os.getpid()}-"
+        self.path = Path(tempfile.mkdtemp(prefix=owner, dir=in_memory()))
         self.key = self.path / "key"
         self.control = self.path / "ctl"
         self.log = self.path / "log"
@@ -71,7 +72,7 @@ def sweep() -> None:
     program = ssh_program()
     with suppress(NoTmpfs):
         for left in Path(in_memory()).glob(f"{_PREFIX}{os.getuid()}-*"):
-            if left.is_symlink() or left.stat().st_uid != os.getuid():
+            if left.is_symlink() or left.stat().st_uid != os.getuid() or _of_another_box(left):
                 continue
             if program and (left / "ctl").exists():
                 with suppress(subprocess.SubprocessError, OSError):
@@ -83,6 +84,20 @@ def sweep() -> None:
                         check=False,
                     )
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _of_another_box(folder: Path) -> bool:
+    """Whether the process that made it still runs. This one has made none yet when it sweeps."""
+    pid = folder.name.removeprefix(f"{_PREFIX}{os.getuid()}-").partition("-")[0]
+    if not pid.isdecimal() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _write(path: Path, content: bytes | bytearray, mode: int) -> None:
