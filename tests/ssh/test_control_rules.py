@@ -90,7 +90,7 @@ def test_no_label_makes_another_line_or_a_pattern(labels: list[str]) -> None:
     lines = control_config.text(found).splitlines()
     hosts = [line for line in lines if line.startswith("Host ")]
     assert len(hosts) == len(found) == len(labels)
-    assert len([line for line in lines if line and not line.startswith("#")]) == 6 * len(found)
+    assert len([line for line in lines if line and not line.startswith("#")]) == 7 * len(found)
     names = [name for entry in found for name in entry.names]
     assert len(names) == len(set(names))
     assert not any(sign in name for name in names for sign in '*?!"%$\\\n')

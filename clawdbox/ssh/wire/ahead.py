@@ -208,6 +208,8 @@ class Ahead:
             task.add_done_callback(_abort)
 
     def _settled(self, task: "asyncio.Task[SessionChannel]") -> None:
+        if task.cancelled():  # by the loop, as it ends
+            return
         error = task.exception()
         if error is None:
             return
