@@ -23,6 +23,8 @@ from bench.web_terminals import Clawdbox, Terminal, leave, open_terminal, pack, 
 from tests.ssh.sshd import Sshd
 
 OURS = "clawdbox"
+# Every byte counts in `cat`: a client that lags further behind than the spill would be told of a gap instead.
+_KEEPS_ALL = ("CLAWDBOX_TERMINAL_SPILL_BYTES=200000000", "CLAWDBOX_TERMINAL_SPILL_TOTAL_BYTES=900000000")
 _BETWEEN_KEYS_S = 0.01  # so that a flood has time to build up between two of them
 _SLOW = {"shellinabox": 20}  # takes minutes for what the others do in seconds: a twentieth of the bytes
 Places = dict[str, dict[str, Any]]
@@ -68,7 +70,7 @@ async def _places(work: Path, server: Sshd, stack: ExitStack) -> Places:
 async def _box(work: Path, server: Sshd, stack: ExitStack) -> dict[str, Any]:
     data_dir = work / "box-terminals"
     token = clawdbox(data_dir, "token", "create", "--name", "bench")
-    running = stack.enter_context(box(data_dir, "CLAWDBOX_ALLOW_LOOPBACK=true", *ROOMY))
+    running = stack.enter_context(box(data_dir, "CLAWDBOX_ALLOW_LOOPBACK=true", *_KEEPS_ALL, *ROOMY))
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=f"{running.address}/api/v1", headers=headers, timeout=60) as api:
         session = await a_session(api, server)
