@@ -74,7 +74,7 @@ def openssh_master(work: Path, server: Sshd) -> Iterator[list[str]]:
                 time.sleep(0.02)
             yield [*base, *to]
         finally:
-            master.terminate()
+            master.kill()  # a master in its poll may miss a TERM
 
 
 async def _session(ours: Running, token: str, server: Sshd) -> None:

@@ -129,7 +129,7 @@ def paramiko(port: int, username: str, key: Path) -> Iterator[Paramiko]:
                 raise RuntimeError("paramiko did not connect")
             yield Paramiko(process)
         finally:
-            process.terminate()
+            process.kill()
 
 
 @contextlib.contextmanager
@@ -141,4 +141,4 @@ def side_process(module: str, *args: str) -> Iterator[int]:
             assert process.stdout is not None
             yield int(process.stdout.readline())
         finally:
-            process.terminate()
+            process.kill()

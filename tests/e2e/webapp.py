@@ -35,8 +35,9 @@ class WebApp:
             socket.send(message)
 
     def _answer(self, socket: ServerConnection, request: Request) -> Response | None:
-        self.heads.append({name.lower(): value for name, value in request.headers.raw_items()})
         path = request.path.partition("?")[0]
+        if path != "/favicon.ico":  # the browser asks for it whenever it likes
+            self.heads.append({name.lower(): value for name, value in request.headers.raw_items()})
         if path == "/socket":
             return None
         kind = "text/javascript" if path.endswith(".js") else "text/html"

@@ -109,7 +109,7 @@ def by_openssh(folder: Path, server: Sshd) -> Iterator[Tools]:
                 return
             command = ["ssh", "-F", str(config), "-o", f"IdentityFile {key}", "-N", "-M", "openssh"]
             master = masters.enter_context(subprocess.Popen(command, stdin=subprocess.DEVNULL))
-            masters.callback(master.terminate)
+            masters.callback(master.kill)  # in its poll it may miss a TERM
             eventually_sync((folder / "m").exists)
 
         again()
