@@ -75,8 +75,12 @@ def test_a_kept_terminal_is_found_again_after_the_box_was_killed(
             phone.terminal_shows(f"shell-{shell}-begins")
             phone.type("echo still-$$-here")
             phone.terminal_shows(f"still-{shell}-here")
-            shown = all_text(phone)
-            assert all(f"line-{number}." in shown for number in (1, 50, 100)), "its history came along"
+
+            def history() -> bool:
+                shown = all_text(phone)
+                return all(f"line-{number}." in shown for number in (1, 50, 100))
+
+            eventually_sync(history, what="its history")
             phone.tap("Close dialog")
             phone.tap("Close session")
             phone.sees("1 terminal stays")
