@@ -127,7 +127,7 @@ def test_a_hostile_app_reaches_nothing_of_the_box(
 ) -> None:
     to_the_ports(phone)
     neighbour = open_port(phone, app.port)
-    expect(neighbour.get_by_role("heading", name="Hello from the server")).to_be_visible(timeout=WAIT_MS)
+    expect(neighbour.locator("#said")).to_have_text("over the socket", timeout=WAIT_MS)  # it has asked for all
     asked = len(app.heads)
     page = HOSTILE.replace("BOX", box.address).replace("OTHER", neighbour.url.rstrip("/"))
     with WebApp(index=page, worker_js="self.onfetch = () => {}") as hostile:
