@@ -1,0 +1,12 @@
+import type { IconName } from '../parts/icons.ts'
+
+/** What is set up for agents on a page of its own, and which Settings lead to. */
+export interface SettingsLink {
+  path: string
+  name: string
+  lead: string
+  icon: IconName
+}
+
+/** In the order in which a person meets them. */
+export const agentLinks: readonly SettingsLink[] = []
