@@ -127,7 +127,9 @@ def test_a_hostile_app_reaches_nothing_of_the_box(
 ) -> None:
     to_the_ports(phone)
     neighbour = open_port(phone, app.port)
-    expect(neighbour.locator("#said")).to_have_text("over the socket", timeout=WAIT_MS)  # it has asked for all
+    expect(neighbour.locator("#said")).to_have_text(
+        "over the socket", timeout=WAIT_MS
+    )  # it has asked for all
     asked = len(app.heads)
     page = HOSTILE.replace("BOX", box.address).replace("OTHER", neighbour.url.rstrip("/"))
     with WebApp(index=page, worker_js="self.onfetch = () => {}") as hostile:
