@@ -9,6 +9,7 @@ from pathlib import Path
 from clawdbox import logs, net
 from clawdbox.accounts import Account, Accounts
 from clawdbox.agents.service import Conversations
+from clawdbox.approvals.service import Approvals
 from clawdbox.clock import Clock
 from clawdbox.errors import NotFound, StartRefused
 from clawdbox.events import Actor, Hub, Ledger
@@ -83,6 +84,7 @@ class Box:
     fleet: Fleet
     stats: Stats
     conversations: Conversations
+    approvals: Approvals
     recovery: Recovery
     owner: Account
 
@@ -154,12 +156,13 @@ class Box:
         self._wire_files()
         self.control_sockets = ControlSockets(store, self.ledger, settings, self.leases, self.data_dir)
         self._wire_fleet()
-        self.conversations = Conversations(store, self.ledger, self.hub, settings, self.execs)
+        self._wire_agents()
         self.leases.writes.on_started = self.conversations.lease_started
         self.leases.writes.on_ended = self.conversations.lease_ended
         self.leases.on_closing.append(self.terminals.close_all)
         self.leases.on_closing.append(self.control_sockets.lease_closing)
         self.leases.on_active.append(self.control_sockets.lease_active)
+        self.leases.on_active.append(self.conversations.lease_active)
         self.leases.on_closing.append(self.forwards.close_all)
 
     def _wire_files(self) -> None:
@@ -168,6 +171,19 @@ class Box:
         self.file_edits = FileEdits(trail, pool)
         self.uploads = Uploads(self.store, trail, pool, self.leases, self.mac_key(Label.UPLOAD))
         self.removals = Removals(self.store, trail, pool, self.leases)
+
+    def _wire_agents(self) -> None:
+        self.approvals = Approvals(self.store, self.ledger, self.hub, self.settings)
+        self.conversations = Conversations(
+            self.store,
+            self.ledger,
+            self.hub,
+            self.settings,
+            self.execs,
+            self.file_edits,
+            self.approvals,
+            self.accounts.settings_in,
+        )
 
     def _wire_fleet(self) -> None:
         self.snippets = Snippets(self.store, self.ledger)
@@ -187,6 +203,7 @@ class Box:
         await self.open()
         await self.recovery.load()
         await self.conversations.start()
+        self.approvals.start()
         self.control_sockets.start()
         ended = await self.leases.recover()
         await self.fleet.recover()
@@ -210,6 +227,7 @@ class Box:
         """In the opposite order; every open lease ends and says why."""
         self.stopping.set()
         await self.conversations.stop()
+        await self.approvals.stop()
         await self.fleet.stop()
         await self.stats.stop()
         await self.leases.stop()

@@ -68,6 +68,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fleet_timeout_s: Seconds = 60
     stats_interval_s: Seconds = 4
 
+    # Agents: how long a question waits, what asks, and the limits of one turn
+    approval_ttl_s: Seconds = 3600
+    agent_mode: Literal["ask_everything", "read_freely", "unattended"] = "read_freely"
+    turn_max_commands: Count = 100
+    turn_max_tokens: Count = 2_000_000
+    turn_max_cost_usd: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    turn_max_s: Seconds = 3600
+    unattended_commands: Size = 20
+
     # Web apps of servers: on ports of their own (0: the ones after the box's port), or on host names of their own
     forward_web_port: Port = 0
     forward_web_ports: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20

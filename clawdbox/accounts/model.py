@@ -71,7 +71,17 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class AccountSettings(msgspec.Struct, frozen=True):
-    """`idle_timeout_s` in seconds; `max_leases` at the same time."""
+    """`idle_timeout_s` in seconds; `max_leases` at the same time; `turn_max_*` what one message to an agent may use.
+
+    `agent_mode` says what an agent asks about (`policy.Mode`), `unattended_commands` how many of a turn that change
+    something may run without a question where nobody is there.
+    """
 
     idle_timeout_s: int
     max_leases: int
+    agent_mode: str
+    turn_max_commands: int
+    turn_max_tokens: int
+    turn_max_cost_usd: float
+    turn_max_s: int
+    unattended_commands: int

@@ -1,6 +1,8 @@
 """Who is signed in, and for how long."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from clawdbox.accounts.model import Account, Login
 from clawdbox.errors import Conflict, Invalid, Unauthorized
@@ -38,14 +40,26 @@ def pairing_refused() -> Unauthorized:
     )
 
 
-def check_settings(idle_timeout_s: int | None, max_leases: int | None) -> None:
-    _within("idle_timeout_s", idle_timeout_s, IDLE_TIMEOUT_RANGE)
-    _within("max_leases", max_leases, MAX_LEASES_RANGE)
+BOUNDS: dict[str, tuple[float, float]] = {
+    "idle_timeout_s": IDLE_TIMEOUT_RANGE,
+    "max_leases": MAX_LEASES_RANGE,
+    "turn_max_commands": (1, 10_000),
+    "turn_max_tokens": (1_000, 100_000_000),
+    "turn_max_cost_usd": (0.01, 10_000),
+    "turn_max_s": (60, 86_400),
+    "unattended_commands": (0, 10_000),
+}
+AGENT_MODES = ("ask_everything", "read_freely", "unattended")
 
 
-def _within(field: str, value: int | None, bounds: tuple[int, int]) -> None:
-    if value is not None and not bounds[0] <= value <= bounds[1]:
-        raise Invalid(field, f"Choose a number from {bounds[0]} to {bounds[1]}.")
+def check_settings(given: Mapping[str, Any]) -> None:
+    """Raises Invalid."""
+    for name, (low, high) in BOUNDS.items():
+        value = given.get(name)
+        if value is not None and not low <= value <= high:
+            raise Invalid(name, f"Choose a number from {low:g} to {high:g}.")
+    if given.get("agent_mode", AGENT_MODES[0]) not in AGENT_MODES:
+        raise Invalid("agent_mode", f"Choose one of {', '.join(AGENT_MODES)}.")
 
 
 def check_disable(account: Account, others_active: int) -> None:

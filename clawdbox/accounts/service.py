@@ -1,10 +1,12 @@
 """The verbs of people and their logins."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from clawdbox import names
 from clawdbox.accounts import rules, sql
@@ -30,7 +32,16 @@ class Accounts:
         self._make_key = make_key
         self._login_ttl = timedelta(seconds=settings.login_ttl_s)
         self._code_ttl = timedelta(seconds=settings.pairing_code_ttl_s)
-        self._defaults = AccountSettings(math.ceil(settings.idle_timeout_s), settings.max_leases)
+        self._defaults = AccountSettings(
+            idle_timeout_s=math.ceil(settings.idle_timeout_s),
+            max_leases=settings.max_leases,
+            agent_mode=settings.agent_mode,
+            turn_max_commands=settings.turn_max_commands,
+            turn_max_tokens=settings.turn_max_tokens,
+            turn_max_cost_usd=settings.turn_max_cost_usd,
+            turn_max_s=math.ceil(settings.turn_max_s),
+            unattended_commands=settings.unattended_commands,
+        )
 
     # people
 
@@ -210,17 +221,22 @@ class Accounts:
     # settings
 
     async def settings(self, account_id: str) -> AccountSettings:
-        return await self._store.read(lambda r: sql.settings(r, account_id, self._defaults))
+        return await self._store.read(lambda r: self.settings_in(r, account_id))
+
+    def settings_in(self, r: Reader, account_id: str) -> AccountSettings:
+        """For what decides within a transaction of its own."""
+        return sql.settings(r, account_id, self._defaults)
 
     async def change_settings(
-        self, actor: Actor, account_id: str, idle_timeout_s: int | None, max_leases: int | None
+        self, actor: Actor, account_id: str, given: Mapping[str, Any]
     ) -> AccountSettings:
-        rules.check_settings(idle_timeout_s, max_leases)
+        """Only what is given changes; the names are those of AccountSettings. Raises Invalid."""
+        rules.check_settings(given)
 
         def change(tx: Tx) -> AccountSettings:
             sql.account(tx, account_id)
             before = sql.settings(tx, account_id, self._defaults)
-            sql.save_settings(tx, account_id, idle_timeout_s, max_leases)
+            sql.save_settings(tx, account_id, given)
             after = sql.settings(tx, account_id, self._defaults)
             detail = {"before": _plain(before), "after": _plain(after)}
             self._ledger.event(tx, account_id, "settings.updated", "account", account_id, _plain(after))
@@ -232,8 +248,8 @@ class Accounts:
         return await self._store.write(change)
 
 
-def _plain(settings: AccountSettings) -> dict[str, int]:
-    return {"idle_timeout_s": settings.idle_timeout_s, "max_leases": settings.max_leases}
+def _plain(settings: AccountSettings) -> dict[str, Any]:
+    return msgspec.structs.asdict(settings)
 
 
 def _login_and_account(r: Reader, hashed: str) -> tuple[Login, Account]:

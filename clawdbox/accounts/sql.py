@@ -1,7 +1,10 @@
 """Rows of `accounts`, `app_sessions`, `pairing_codes` and `account_settings`."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from clawdbox.accounts.model import Account, AccountSettings, Login
 from clawdbox.errors import NotFound
@@ -94,21 +97,23 @@ def use_pairing_code(tx: Tx, code_id: str, login_id: str) -> bool:
     )
 
 
+SETTINGS = ", ".join(AccountSettings.__struct_fields__)
+
+
 def settings(r: Reader, account_id: str, defaults: AccountSettings) -> AccountSettings:
-    row = (
-        r.one("SELECT idle_timeout_s, max_leases FROM account_settings WHERE account_id = ?", (account_id,))
-        or {}
-    )
-    return AccountSettings(
-        idle_timeout_s=row.get("idle_timeout_s") or defaults.idle_timeout_s,
-        max_leases=row.get("max_leases") or defaults.max_leases,
+    row = r.one(f"SELECT {SETTINGS} FROM account_settings WHERE account_id = ?", (account_id,)) or {}
+    return msgspec.structs.replace(
+        defaults, **{name: value for name, value in row.items() if value is not None}
     )
 
 
-def save_settings(tx: Tx, account_id: str, idle_timeout_s: int | None, max_leases: int | None) -> None:
+def save_settings(tx: Tx, account_id: str, given: Mapping[str, Any]) -> None:
+    """Only what is given changes; the names are those of AccountSettings."""
     tx.run(
-        "INSERT INTO account_settings (account_id, idle_timeout_s, max_leases, updated_at) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (account_id) DO UPDATE SET idle_timeout_s = coalesce(excluded.idle_timeout_s, idle_timeout_s),"
-        " max_leases = coalesce(excluded.max_leases, max_leases), updated_at = excluded.updated_at",
-        (account_id, idle_timeout_s, max_leases, tx.now),
+        "INSERT INTO account_settings (account_id, updated_at) VALUES (?, ?)"
+        " ON CONFLICT (account_id) DO UPDATE SET updated_at = excluded.updated_at",
+        (account_id, tx.now),
     )
+    for name in AccountSettings.__struct_fields__:
+        if name in given:
+            tx.run(f"UPDATE account_settings SET {name} = ? WHERE account_id = ?", (given[name], account_id))

@@ -12,7 +12,7 @@ import msgspec
 from clawdbox import __version__, names, net
 from clawdbox.accounts import Account, Login
 from clawdbox.clock import iso
-from clawdbox.errors import Conflict, Invalid, Problem
+from clawdbox.errors import Conflict, Invalid, NotFound, Problem
 from clawdbox.events import sql as event_sql
 from clawdbox.events import wire as event_wire
 from clawdbox.events.model import SYSTEM
@@ -50,6 +50,12 @@ class ById(Args, frozen=True):
 class NewAccount(Args, frozen=True):
     name: Text
     role: Literal["owner", "operator", "viewer"] = "operator"
+
+
+class WhoseAgents(OfAccount, frozen=True):
+    """Without a session all of them."""
+
+    session: Text | None = None
 
 
 class AuditPage(Args, frozen=True):
@@ -165,6 +171,19 @@ async def ssh_config(box: "Box", args: OfAccount) -> Answer:
     return {"hosts": shown, "text": control_config.text(hosts)}
 
 
+async def stop_agents(box: "Box", args: WhoseAgents) -> Answer:
+    """The kill switch from the box itself: of one session, of one account, or of everybody."""
+    total = {"turns": 0, "approvals": 0, "grants": 0}
+    for account in await _accounts(box, args.account):
+        try:
+            stopped = await box.conversations.stop_agents(SYSTEM, account.id, args.session)
+        except NotFound:
+            continue
+        for name in total:
+            total[name] += getattr(stopped, name)
+    return {"stopped": total}
+
+
 async def status(box: "Box", _args: Args) -> Answer:
     return {
         "version": __version__,
@@ -200,6 +219,7 @@ VERBS: Mapping[str, Verb] = {
     "audit.list": Verb(list_audit, AuditPage),
     "audit.verify": Verb(verify_audit),
     "ssh-config": Verb(ssh_config, OfAccount, needs_running=True),
+    "stop-agents": Verb(stop_agents, WhoseAgents, needs_running=True),
     "status": Verb(status, needs_running=True),
 }
 

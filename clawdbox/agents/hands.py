@@ -1,21 +1,43 @@
 """The hands of a running turn: what a runtime does becomes events and, through the lease, commands."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+from clawdbox.agents import replay, sql
+from clawdbox.agents.command_output import Output
+from clawdbox.agents.file_hands import FileHands, TextFiles
+from clawdbox.agents.gate import Gate, Pass, Wish
 from clawdbox.agents.journal import Journal
-from clawdbox.agents.model import CommandState, Turn
+from clawdbox.agents.model import CommandState, Conversation, Turn, TurnUsage
+from clawdbox.agents.rules import limits as limit_rules
 from clawdbox.agents.rules import turns as rules
-from clawdbox.agents.rules.output import Chunk, Transcript, text_pieces
-from clawdbox.agents.runtimes.port import Answer, Card, Suggestion, TurnCancelled
+from clawdbox.agents.rules.output import text_pieces
+from clawdbox.agents.rules.secrets import redacted
+from clawdbox.agents.runtimes.port import (
+    Answer,
+    Card,
+    Decision,
+    Question,
+    Runtime,
+    Step,
+    Suggestion,
+    ToolCall,
+    TurnCancelled,
+    Usage,
+)
+from clawdbox.approvals.model import Kind
 from clawdbox.clock import Clock
-from clawdbox.errors import Conflict
+from clawdbox.errors import Conflict, Problem
 from clawdbox.events import Actor
 from clawdbox.ids import new_id
 from clawdbox.ssh.model import ExecAnswer
+from clawdbox.store import Store, Tx
+
+Within = Callable[[Tx], None]
+MAX_STATE = 4 * 1024 * 1024
 
 
 class Commands(Protocol):
@@ -34,7 +56,11 @@ class Commands(Protocol):
         execution_id: str | None = None,
         on_output: Callable[[str, bytes], Awaitable[None]] | None = None,
         cancel: asyncio.Event | None = None,
+        on_start: Within | None = None,
+        on_end: Callable[[str, Any], Within] | None = None,
     ) -> ExecAnswer: ...
+
+    async def until_up(self, account_id: str, lease_id: str) -> None: ...
 
     def touch(self, lease_id: str) -> None: ...
 
@@ -46,38 +72,121 @@ class Limits(msgspec.Struct, frozen=True):
     output_bytes: int
 
 
+class Work(msgspec.Struct, frozen=True):
+    """The turn in flight and what it is done with."""
+
+    turn: Turn
+    conversation: Conversation
+    actor: Actor
+    runtime: Runtime
+    resumed: bool
+    state: Mapping[str, Any]
+    limits: limit_rules.TurnLimits
+
+    @property
+    def account_id(self) -> str:
+        return self.conversation.account_id
+
+
 class TurnHands:
     """The `Hands` of one turn. Commands run on its lease, in the name of the account that sent the message."""
 
     def __init__(
         self,
+        store: Store,
         commands: Commands,
+        files: TextFiles,
         journal: Journal,
-        clock: Clock,
+        gate: Gate,
         limits: Limits,
-        actor: Actor,
-        account_id: str,
-        turn: Turn,
+        work: Work,
         cancelled: asyncio.Event,
     ) -> None:
+        self._store = store
+        self._clock: Clock = store.clock
         self._commands = commands
         self._journal = journal
-        self._clock = clock
+        self._gate = gate
         self._limits = limits
-        self._actor = actor
-        self._account_id = account_id
-        self._turn = turn
+        self._work = work
         self._cancelled = cancelled
+        self._state = dict(work.state)
+        self._ran = 0
+        self._files = FileHands(files, journal, gate, self._link, work.actor, work.account_id, work.turn)
 
     @property
     def cancelled(self) -> asyncio.Event:
         return self._cancelled
 
+    @property
+    def conversation(self) -> Conversation:
+        return self._work.conversation
+
+    @property
+    def turn_id(self) -> str:
+        return self._work.turn.id
+
+    @property
+    def resumed(self) -> bool:
+        return self._work.resumed
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        return self._state
+
+    async def remember(self, state: Mapping[str, Any]) -> None:
+        self._check()
+        text = msgspec.json.encode(state).decode()
+        if len(text) > MAX_STATE:
+            raise Conflict("conversation_too_long", "This conversation has grown too long. Begin a new one.")
+        conversation_id = self._work.turn.conversation_id
+        await self._journal.write(lambda tx: sql.save_state(tx, conversation_id, text))
+        self._state = dict(state)
+
+    async def delivered(self) -> None:
+        self._check()
+        turn = self._work.turn
+
+        def change(tx: Tx) -> None:
+            if sql.deliver(tx, turn.id):
+                sql.append(tx, turn.conversation_id, turn.id, "turn.delivered", {})
+
+        await self._journal.write(change)
+
+    # saying
+
     async def say(self, text: str) -> None:
+        await self._words("text", text)
+
+    async def think(self, text: str) -> None:
+        await self._words("thought", text)
+
+    async def _words(self, kind: str, text: str) -> None:
         self._check()
         for piece in text_pieces(text):
-            self._journal.add("text", {"text": piece}, len(piece.encode()))
+            self._journal.add(kind, {"text": piece}, len(piece.encode()))
         await self._journal.drain()
+
+    async def plan(self, steps: Sequence[Step]) -> None:
+        self._check()
+        self._journal.add("plan", {"steps": msgspec.to_builtins(list(steps))})
+
+    async def tool(self, call: ToolCall) -> None:
+        self._check()
+        shown = msgspec.structs.replace(call, detail=redacted(call.detail), title=redacted(call.title))
+        self._journal.add("tool", msgspec.to_builtins(shown))
+
+    async def usage(self, usage: Usage) -> None:
+        self._check()
+        turn = self._work.turn
+        told = TurnUsage(usage.input_tokens, usage.output_tokens, usage.cost_usd)
+
+        def change(tx: Tx) -> None:
+            sql.save_usage(tx, turn.id, told)
+            sql.append(tx, turn.conversation_id, turn.id, "usage", msgspec.to_builtins(told))
+
+        await self._journal.write(change)
+        limit_rules.check_usage(self._work.limits, told)
 
     async def card(self, card: Card) -> None:
         self._check()
@@ -87,90 +196,199 @@ class TurnHands:
         self._check()
         self._journal.add("suggestions", {"items": msgspec.to_builtins(list(items))})
 
-    async def run(self, command: str, title: str | None = None, timeout_s: float | None = None) -> Answer:
+    # doing
+
+    async def run(
+        self,
+        command: str,
+        title: str | None = None,
+        timeout_s: float | None = None,
+        *,
+        reason: str = "",
+        call_id: str | None = None,
+        typed: bool = False,
+    ) -> Answer:
         self._check()
+        if call_id and (known := await self._replayed(call_id)):
+            return known
+        limit_rules.check_commands(self._work.limits, self._ran)
+        self._ran += 1
+        if not self._work.runtime.judged and not (typed and await self._gate.judges_people()):
+            return await self._run(command, title, timeout_s, {}, _unused)
+        call_id = call_id or new_id(self._clock.now())
+        wish = Wish(Kind.COMMAND, call_id, title or "Run a command", command, reason=reason)
+        while True:
+            passed = await self._gate.judge(wish)
+            self._check()
+            if passed.refused is not None:
+                return await self._refused(wish, passed)
+            more = {"class": passed.klass, "reason": reason, "call_id": call_id}
+            try:
+                return await self._run(command, title, timeout_s, more, self._gate.using(passed))
+            except Conflict as conflict:
+                if conflict.code == "session_reconnecting":
+                    await self._link()
+                elif conflict.code != "approval_used_up" or passed.grant is None:
+                    raise
+
+    async def read_file(self, path: str, *, reason: str = "", call_id: str | None = None) -> Answer:
+        self._check()
+        answer = await self._files.read(path, reason, call_id or new_id(self._clock.now()))
+        self._check()
+        return answer
+
+    async def write_file(
+        self, path: str, text: str, *, reason: str = "", call_id: str | None = None
+    ) -> Answer:
+        self._check()
+        answer = await self._files.write(path, text, reason, call_id or new_id(self._clock.now()))
+        self._check()
+        return answer
+
+    async def ask(self, question: Question) -> Decision:
+        return await self._asked(
+            Wish(
+                Kind.QUESTION,
+                question.call_id,
+                redacted(question.title),
+                question.command,
+                question.directory or "",
+                question.reason,
+                question.detail,
+                question.options,
+            )
+        )
+
+    async def gate(self, command: str, *, call_id: str, reason: str = "", title: str = "") -> Decision:
+        return await self._asked(
+            Wish(Kind.QUESTION, call_id, title or "Run a command", command, reason=reason)
+        )
+
+    # the ways of doing it
+
+    async def _asked(self, wish: Wish) -> Decision:
+        self._check()
+        passed = await self._gate.judge(wish)
+        self._check()
+        if passed.refused is None:
+            try:
+                await self._journal.write(self._gate.using(passed))
+            except Conflict as used_up:
+                return Decision(False, None, used_up.message)
+            return Decision(True, passed.option, "It was allowed.")
+        if wish.text is not None:
+            await self._refused(wish, passed)
+        return Decision(False, passed.option, passed.refused)
+
+    async def _run(
+        self, command: str, title: str | None, timeout_s: float | None, more: dict[str, Any], use: Within
+    ) -> Answer:
         command_id = new_id(self._clock.now())
-        transcript = Transcript(self._limits.output_bytes)
-        self._journal.add("command.started", {"command_id": command_id, "command": command, "title": title})
-        await self._journal.flush()  # committed before the command goes out
+        out = Output(self._journal, command_id, self._limits.output_bytes, judged=self._work.runtime.judged)
+        turn = self._work.turn
+        await self._journal.flush()
+        begun = False
+
+        def start(tx: Tx) -> None:
+            """In the transaction of the intent: the command, and what let it through."""
+            nonlocal begun
+            if not sql.in_flight(tx, turn):
+                raise Conflict("turn_ended", "This turn has ended.")
+            use(tx)
+            payload = {"command_id": command_id, "command": command, "title": title, **more}
+            sql.append(tx, turn.conversation_id, turn.id, "command.started", payload)
+            begun = True
+
         try:
-            answer = await self._execute(command_id, command, timeout_s, transcript)
-        except Conflict:
-            self._finished(command_id, transcript, None, CommandState.CANCELLED, 0.0)  # it never ran
+            answer = await self._commands.execute(
+                self._work.actor,
+                self._work.account_id,
+                turn.session_lease_id,
+                command,
+                timeout_s=timeout_s or self._limits.timeout_s,
+                max_output_bytes=self._limits.output_bytes,
+                turn_id=turn.id,
+                execution_id=command_id,
+                on_output=out.feed,
+                cancel=self._cancelled,
+                on_start=start,
+                on_end=out.end,
+            )
+        except Problem as problem:
+            if problem.code == "turn_ended":
+                raise TurnCancelled from None
+            if begun and problem.code == "storage_full":
+                self._journal.fail(problem)
+            elif not begun and not self._work.runtime.judged:
+                await self._never_ran(command_id, command, title)
             raise
+        self._check()
+        stdout, stderr = out.texts(answer)
+        truncated = answer.truncated or out.truncated
         state = rules.command_state(answer)
-        truncated = self._finished(
-            command_id, transcript, answer.exit_status, state, answer.duration_ms, answer.truncated
+        return Answer(state, answer.exit_status, stdout, stderr, truncated, answer.duration_ms)
+
+    async def _never_ran(self, command_id: str, command: str, title: str | None) -> None:
+        """A person asked for it, so that it stands there, with its end."""
+        self._journal.add("command.started", {"command_id": command_id, "command": command, "title": title})
+        told = {"exit_status": None, "duration_ms": 0.0, "truncated": False, "state": CommandState.CANCELLED}
+        self._journal.add("command.finished", {"command_id": command_id, **told})
+        await self._journal.flush()
+
+    async def _refused(self, wish: Wish, passed: Pass) -> Answer:
+        assert passed.refused is not None
+        self._journal.add(
+            "command.refused",
+            {
+                "command": wish.text,
+                "title": wish.title,
+                "reason": wish.reason,
+                "class": passed.klass,
+                "why": passed.refused,
+                "call_id": wish.call_id,
+                "approval_id": passed.approval.id if passed.approval else None,
+            },
         )
         await self._journal.flush()
-        self._check()
-        return Answer(
-            state,
-            answer.exit_status,
-            _text(answer.stdout),
-            _text(answer.stderr),
-            truncated,
-            answer.duration_ms,
-        )
+        return Answer(CommandState.CANCELLED, None, "", "", refused=passed.refused)
 
-    async def _execute(
-        self, command_id: str, command: str, timeout_s: float | None, transcript: Transcript
-    ) -> ExecAnswer:
-        async def on_output(stream: str, data: bytes) -> None:
-            if self._journal.failure is None:
-                self._output(command_id, transcript.feed(stream, data))
-                await self._journal.drain_quietly()
-
-        return await self._commands.execute(
-            self._actor,
-            self._account_id,
-            self._turn.session_lease_id,
-            command,
-            timeout_s=timeout_s or self._limits.timeout_s,
-            max_output_bytes=self._limits.output_bytes,
-            turn_id=self._turn.id,
-            execution_id=command_id,
-            on_output=on_output,
-            cancel=self._cancelled,
-        )
-
-    def _finished(
-        self,
-        command_id: str,
-        transcript: Transcript,
-        exit_status: int | None,
-        state: CommandState,
-        duration_ms: float,
-        truncated: bool = False,
-    ) -> bool:
-        if self._journal.failure is not None:
-            return True
-        self._output(command_id, transcript.finish())
-        truncated = truncated or transcript.truncated
-        payload: dict[str, Any] = {
-            "command_id": command_id,
-            "exit_status": exit_status,
-            "duration_ms": duration_ms,
-            "truncated": truncated,
-            "state": state,
-        }
-        self._journal.add("command.finished", payload)
-        return truncated
-
-    def _output(self, command_id: str, chunks: list[Chunk]) -> None:
-        for chunk in chunks:
+    async def _replayed(self, call_id: str) -> Answer | None:
+        """What this very call came to before; a command whose end nobody saw is told as lost."""
+        turn = self._work.turn
+        found = await self._store.read(lambda r: replay.answer_of(r, turn, call_id))
+        if found is None:
+            return None
+        answer, open_command = found
+        if open_command is not None:
             payload = {
-                "command_id": command_id,
-                "stream": chunk.stream,
-                "data": chunk.data,
-                "encoding": chunk.encoding,
+                "command_id": open_command,
+                "exit_status": None,
+                "duration_ms": 0.0,
+                "truncated": True,
+                "state": CommandState.LOST,
             }
-            self._journal.add("command.output", payload, chunk.size)
+            self._journal.add("command.finished", payload)
+            await self._journal.flush()
+        return answer
+
+    async def _link(self) -> None:
+        """Wait for a link that is dialled again, as long as somebody wants the turn."""
+        waiting = asyncio.ensure_future(
+            self._commands.until_up(self._work.account_id, self._work.turn.session_lease_id)
+        )
+        cancelling = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            await asyncio.wait({waiting, cancelling}, return_when=asyncio.FIRST_COMPLETED)
+            self._check()
+            waiting.result()
+        finally:
+            waiting.cancel()
+            cancelling.cancel()
 
     def _check(self) -> None:
         if self._cancelled.is_set():
             raise TurnCancelled
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+def _unused(_tx: Tx) -> None:
+    return

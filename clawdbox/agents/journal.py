@@ -3,18 +3,20 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from clawdbox.agents import sql
-from clawdbox.agents.model import Turn, TurnState
+from clawdbox.agents.model import Turn
 from clawdbox.agents.rules.output import EVENT_BYTES, Draft, joined
-from clawdbox.store import Store, Tx
+from clawdbox.store import Reader, Store, Tx
+
+T = TypeVar("T")
 
 _PAUSE_S = 0.1
 
 
 class TurnEnded(Exception):
-    """The turn was ended from elsewhere (its lease ended): nothing is added to it any more."""
+    """The turn was ended from elsewhere, or waits for another lease: this flight adds nothing to it any more."""
 
 
 class Journal:
@@ -67,7 +69,37 @@ class Journal:
             self._check()
             drafts, self._drafts, self._size = self._drafts, [], 0
             if drafts:
-                await self._write(drafts)
+                await self._write(drafts, _nothing)
+
+    async def write(self, fn: Callable[[Tx], T]) -> T:
+        """Everything put down so far, and then what `fn` does, in one transaction."""
+        async with self._writing:
+            self._stop_timer()
+            self._check()
+            before, self._drafts, self._size = self._drafts, [], 0
+            return await self._write(before, fn)
+
+    async def read(self, fn: Callable[[Reader], T]) -> T:
+        """After everything put down so far is committed."""
+        await self.flush()
+        return await self._store.read(fn)
+
+    def taken(self) -> Callable[[Tx], None]:
+        """What was put down so far, to be written within another's transaction that is asked for right now."""
+        self._stop_timer()
+        drafts, self._drafts, self._size = self._drafts, [], 0
+        turn = self._turn
+
+        def add(tx: Tx) -> None:
+            if sql.in_flight(tx, turn):
+                _append(tx, turn, drafts)
+
+        return add
+
+    def fail(self, error: Exception) -> None:
+        """What was taken could not be written."""
+        self.failure = self.failure or error
+        self._on_failure()
 
     async def flush_quietly(self) -> None:
         with contextlib.suppress(Exception):  # kept as `failure`
@@ -78,22 +110,23 @@ class Journal:
         if self._flushing:
             await asyncio.wait(self._flushing)
 
-    async def _write(self, drafts: list[Draft]) -> None:
+    async def _write(self, drafts: list[Draft], fn: Callable[[Tx], T]) -> T:
         turn = self._turn
 
-        def change(tx: Tx) -> None:
-            if sql.state_of(tx, turn.id) is not TurnState.RUNNING:
+        def change(tx: Tx) -> T:
+            if not sql.in_flight(tx, turn):
                 raise TurnEnded
-            for draft in drafts:
-                sql.append(tx, turn.conversation_id, turn.id, draft.type, draft.payload)
+            _append(tx, turn, drafts)
+            return fn(tx)
 
         try:
-            await self._store.write(change)
+            result = await self._store.write(change)
         except Exception as error:
             self.failure = error
             self._on_failure()
             raise
         self._last_write = asyncio.get_running_loop().time()
+        return result
 
     def _check(self) -> None:
         if self.failure:
@@ -109,3 +142,12 @@ class Journal:
         task = asyncio.get_running_loop().create_task(self.flush_quietly())
         self._flushing.add(task)
         task.add_done_callback(self._flushing.discard)
+
+
+def _append(tx: Tx, turn: Turn, drafts: list[Draft]) -> None:
+    for draft in drafts:
+        sql.append(tx, turn.conversation_id, turn.id, draft.type, draft.payload)
+
+
+def _nothing(_tx: Tx) -> None:
+    return

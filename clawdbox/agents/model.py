@@ -15,6 +15,11 @@ class TurnState(StrEnum):
     LOST = "lost"
 
 
+class WaitsFor(StrEnum):
+    APPROVAL = "approval"
+    SESSION = "session"
+
+
 class CommandState(StrEnum):
     """How a command of a turn ended; `lost` when nobody knows."""
 
@@ -25,14 +30,26 @@ class CommandState(StrEnum):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """The chat on a connection; `agent_session_id` is the runtime's own id of it."""
+    """A chat on a connection; `agent_session_id` is the runtime's own id of it, `runtime_options` what it was given."""
 
     id: str
     account_id: str
     connection_id: str
+    title: str | None
     runtime: str
+    runtime_options: dict[str, Any]
     agent_session_id: str
     created_at: datetime
+    last_used_at: datetime
+    archived_at: datetime | None
+
+
+class TurnUsage(msgspec.Struct, frozen=True):
+    """Tokens and cost, as far as the runtime told; of a turn, or of all turns of a conversation."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
 
 
 class ConversationFacts(msgspec.Struct, frozen=True):
@@ -41,9 +58,13 @@ class ConversationFacts(msgspec.Struct, frozen=True):
     session_id: str | None
     last_seq: int
     running_turn_id: str | None
+    waits_for: WaitsFor | None
+    usage: TurnUsage
 
 
 class Turn(msgspec.Struct, frozen=True):
+    """`waits_for` says what a running turn cannot go on without; `session_lease_id` is the lease that carries it now."""
+
     id: str
     conversation_id: str
     session_lease_id: str
@@ -52,6 +73,11 @@ class Turn(msgspec.Struct, frozen=True):
     error: str | None
     created_at: datetime
     ended_at: datetime | None
+    waits_for: WaitsFor | None = None
+    delivered_at: datetime | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
 
 
 class TurnEnding(msgspec.Struct, frozen=True):

@@ -2,29 +2,37 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from datetime import timedelta
 from typing import Any, TypeVar
 
+import msgspec
+
+from clawdbox.accounts.model import AccountSettings
 from clawdbox.agents import sql
+from clawdbox.agents.catalogue import Catalogue
+from clawdbox.agents.file_hands import TextFiles
 from clawdbox.agents.flight import Flight, Job, Tools
+from clawdbox.agents.gate import ReadSettings
 from clawdbox.agents.hands import Commands, Limits
 from clawdbox.agents.model import (
     Context,
     Conversation,
-    ConversationEvent,
-    ConversationFacts,
     Turn,
     TurnEnding,
     TurnState,
+    WaitsFor,
 )
+from clawdbox.agents.rules import conversations as conversation_rules
 from clawdbox.agents.rules import turns as rules
+from clawdbox.agents.rules.limits import TurnLimits
 from clawdbox.agents.runtimes.port import Runtime
 from clawdbox.agents.runtimes.runbook import Runbook
-from clawdbox.errors import Conflict, NotFound, Unavailable
+from clawdbox.agents.turn_writes import TurnWrites
+from clawdbox.approvals.service import Approvals
+from clawdbox.errors import Unavailable
 from clawdbox.events import Actor, Hub, Ledger
 from clawdbox.ids import new_id
 from clawdbox.settings import Settings
-from clawdbox.ssh.model import Lease
+from clawdbox.ssh.model import CloseReason, Lease
 from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.store import Reader, Store, Tx
@@ -33,10 +41,18 @@ T = TypeVar("T")
 _PATIENCE_S = 10.0  # for a turn that was asked to end; then it is not asked any more
 
 
-class Conversations:
+class Stopped(msgspec.Struct, frozen=True):
+    """What a kill switch ended."""
+
+    turns: int
+    approvals: int
+    grants: int
+
+
+class Conversations(Catalogue):
     """Every verb takes the account whose conversations it may touch; another account's are NotFound.
 
-    `lease_started` and `lease_ended` run within the transaction of the lease's own change.
+    `lease_started` and `lease_ended` run within the transaction of the lease's own change, `lease_active` after it.
     """
 
     def __init__(
@@ -46,58 +62,32 @@ class Conversations:
         hub: Hub,
         settings: Settings,
         commands: Commands,
+        files: TextFiles,
+        approvals: Approvals,
+        account_settings: ReadSettings,
         runtimes: Iterable[Runtime] = (),
     ) -> None:
-        self._store = store
-        self._ledger = ledger
+        super().__init__(store, ledger, {runtime.name: runtime for runtime in (Runbook(), *runtimes)})
         self._commands = commands
-        self._runtimes = {runtime.name: runtime for runtime in (Runbook(), *runtimes)}
+        self._approvals = approvals
+        self._account_settings = account_settings
         self._stopping = asyncio.Event()
+        self._writes = TurnWrites(ledger, approvals)
         limits = Limits(settings.exec_timeout_max_s, settings.exec_output_bytes)
-        self._tools = Tools(store, hub, commands, limits, self._end, self._stopping)
+        self._tools = Tools(
+            store,
+            hub,
+            commands,
+            files,
+            approvals,
+            account_settings,
+            limits,
+            self._writes.end,
+            self._stopping,
+        )
         self._flights: dict[str, Flight] = {}
         self._sending: set[asyncio.Task[Any]] = set()
-
-    # reading
-
-    async def of_connection(self, account_id: str, connection_id: str) -> Conversation:
-        """Raises NotFound until the connection's first session has started."""
-        found = await self._store.read(lambda r: sql.of_connection(r, account_id, connection_id))
-        if found is None:
-            raise NotFound
-        return found
-
-    async def get(self, account_id: str, conversation_id: str) -> Conversation:
-        return await self._store.read(lambda r: sql.conversation(r, account_id, conversation_id))
-
-    async def facts(self, conversation: Conversation) -> ConversationFacts:
-        def look(r: Reader) -> ConversationFacts:
-            lease = lease_sql.present(r, conversation.account_id, conversation.connection_id)
-            return ConversationFacts(
-                session_id=lease.id if lease else None,
-                last_seq=sql.last_seq(r, conversation.id),
-                running_turn_id=sql.running_turn_id(r, conversation.id),
-            )
-
-        return await self._store.read(look)
-
-    async def events(
-        self, account_id: str, conversation_id: str, after: int, limit: int
-    ) -> list[ConversationEvent]:
-        """Oldest first. New ones are announced under the hub's key `conversation:<id>`."""
-
-        def look(r: Reader) -> list[ConversationEvent]:
-            sql.conversation(r, account_id, conversation_id)
-            return sql.events_after(r, conversation_id, after, limit)
-
-        return await self._store.read(look)
-
-    async def turn(self, account_id: str, conversation_id: str, turn_id: str) -> Turn:
-        def look(r: Reader) -> Turn:
-            sql.conversation(r, account_id, conversation_id)
-            return sql.turn(r, conversation_id, turn_id)
-
-        return await self._store.read(look)
+        approvals.on_changed = self._writes.approval_changed
 
     # turns
 
@@ -113,23 +103,28 @@ class Conversations:
 
     async def _send(self, actor: Actor, account_id: str, conversation_id: str, text: str) -> Turn:
         job = await self._store.write(lambda tx: self._begin(tx, actor, account_id, conversation_id, text))
+        self._fly(job)
+        return job.turn
+
+    def _fly(self, job: Job) -> None:
         self._commands.touch(job.turn.session_lease_id)
         flight = Flight(self._tools, job)
         self._flights[job.turn.id] = flight
-        flight.task.add_done_callback(lambda _: self._flights.pop(job.turn.id, None))
-        return job.turn
+        flight.task.add_done_callback(lambda _: self._landed(flight))
+
+    def _landed(self, flight: Flight) -> None:
+        if self._flights.get(flight.job.turn.id) is flight:
+            del self._flights[flight.job.turn.id]
 
     def _begin(self, tx: Tx, actor: Actor, account_id: str, conversation_id: str, text: str) -> Job:
         conversation = sql.conversation(tx, account_id, conversation_id)
-        runtime = self._runtime(conversation)
+        runtime = self._named(conversation.runtime)
         lease = rules.check_start(
             lease_sql.present(tx, account_id, conversation.connection_id),
             sql.running_turn_id(tx, conversation_id),
         )
         turn = Turn(new_id(tx.now), conversation_id, lease.id, text, TurnState.RUNNING, None, tx.now, None)
-        sql.insert_turn(tx, turn)
-        sql.append(tx, conversation_id, turn.id, "turn.started", {"text": text})
-        self._tell(tx, account_id, "turn.started", turn, turn.state)
+        self._writes.begin(tx, account_id, turn)
         detail = {"turn_id": turn.id, "session_id": lease.id, "runtime": runtime.name, **rules.trace(text)}
         self._ledger.audit(
             tx,
@@ -140,7 +135,29 @@ class Conversations:
             detail=detail,
             account_id=account_id,
         )
-        return Job(turn, _context(tx, lease), account_id, actor, runtime)
+        return self._job(tx, conversation, turn, lease, actor, runtime, resumed=False)
+
+    def _job(
+        self,
+        r: Reader,
+        conversation: Conversation,
+        turn: Turn,
+        lease: Lease,
+        actor: Actor,
+        runtime: Runtime,
+        *,
+        resumed: bool,
+    ) -> Job:
+        return Job(
+            turn,
+            _context(r, lease),
+            conversation,
+            actor,
+            runtime,
+            sql.state(r, conversation.id),
+            _turn_limits(self._account_settings(r, conversation.account_id)),
+            resumed,
+        )
 
     async def cancel(self, actor: Actor, account_id: str, conversation_id: str, turn_id: str) -> Turn:
         """End a turn, and stop what it runs. Repeatable; a turn that has ended keeps its end."""
@@ -148,58 +165,47 @@ class Conversations:
         if turn.state is not TurnState.RUNNING:
             return turn
         flight = self._flights.get(turn_id)
-        if flight and flight.stop():
-            await self._store.write(
-                lambda tx: self._ledger.audit(
-                    tx,
-                    actor,
-                    "conversation.cancel",
-                    "conversation",
-                    conversation_id,
-                    detail={"turn_id": turn_id},
-                    account_id=account_id,
-                )
-            )
+        if flight is None or flight.stop():
+            await self._store.write(lambda tx: self._note_cancel(tx, actor, account_id, turn, flight is None))
         if flight:
             await _landed([flight], _PATIENCE_S)
         return await self.turn(account_id, conversation_id, turn_id)
 
-    def _runtime(self, conversation: Conversation) -> Runtime:
-        runtime = self._runtimes.get(conversation.runtime)
-        if runtime is None:
-            raise Conflict(
-                "runtime_unavailable",
-                f"This box has no runtime called {conversation.runtime}. It offers: {', '.join(self._runtimes)}.",
+    def _note_cancel(self, tx: Tx, actor: Actor, account_id: str, turn: Turn, parked: bool) -> None:
+        if parked:
+            self._writes.end(tx, account_id, turn, TurnEnding(TurnState.CANCELLED))
+        self._ledger.audit(
+            tx,
+            actor,
+            "conversation.cancel",
+            "conversation",
+            turn.conversation_id,
+            detail={"turn_id": turn.id},
+            account_id=account_id,
+        )
+
+    async def stop_agents(self, actor: Actor, account_id: str, lease_id: str | None) -> Stopped:
+        """The kill switch, of a session or of all of the account: loops, commands, questions and grants end now."""
+
+        def change(tx: Tx) -> Stopped:
+            if lease_id is not None:
+                lease_sql.get(tx, account_id, lease_id)
+            turns = sql.running_of(tx, account_id, lease_id)
+            waiting = self._approvals.void(tx, account_id, [turn.id for turn in turns], rules.AGENTS_STOPPED)
+            for turn in turns:
+                sql.append(tx, turn.conversation_id, turn.id, "agents.stopped", {})
+                self._writes.end(tx, account_id, turn, TurnEnding(TurnState.CANCELLED, rules.AGENTS_STOPPED))
+            stopped = Stopped(
+                len(turns), waiting, self._approvals.end_grants(tx, account_id, lease_id, "agents_stopped")
             )
-        return runtime
+            detail = {"session_id": lease_id, **msgspec.to_builtins(stopped)}
+            self._ledger.event(tx, account_id, "agents.stopped", "session", lease_id, detail)
+            self._ledger.audit(
+                tx, actor, "agents.stop", "session_lease", lease_id, detail=detail, account_id=account_id
+            )
+            return stopped
 
-    def _end(self, tx: Tx, account_id: str, turn: Turn, ending: TurnEnding) -> None:
-        if not rules.may_become(sql.state_of(tx, turn.id), ending.state):
-            return
-        sql.end_turn(tx, turn.id, ending)
-        for command_id, started_at in sql.open_commands(tx, turn):
-            payload = {
-                "command_id": command_id,
-                "exit_status": None,
-                "duration_ms": 0.0
-                if ending is rules.CRASHED
-                else (tx.now - started_at) / timedelta(milliseconds=1),
-                "truncated": True,
-                "state": rules.OPEN_COMMAND[ending.state],
-            }
-            sql.append(tx, turn.conversation_id, turn.id, "command.finished", payload)
-        end = {"state": ending.state, "error": ending.error}
-        sql.append(tx, turn.conversation_id, turn.id, "turn.finished", end)
-        self._tell(tx, account_id, "turn.finished", turn, ending.state)
-        tx.wake(f"turn:{turn.id}")
-
-    def _tell(self, tx: Tx, account_id: str, kind: str, turn: Turn, state: TurnState) -> None:
-        payload = {
-            "conversation_id": turn.conversation_id,
-            "session_id": turn.session_lease_id,
-            "state": state,
-        }
-        self._ledger.event(tx, account_id, kind, "turn", turn.id, payload)
+        return await self._store.write(change)
 
     # the lease's own transactions
 
@@ -207,15 +213,36 @@ class Conversations:
         """The agent session id of the connection's conversation, which is made with the first lease."""
         conversation = sql.of_connection(tx, lease.account_id, lease.connection_id) or _opened(tx, lease)
         sql.append(tx, conversation.id, None, "lease.started", {"session_id": lease.id})
+        self._writes.take_up(tx, lease)
         return conversation.agent_session_id
 
+    async def lease_active(self, lease: Lease) -> None:
+        """What waited for a session goes on."""
+        for job in await self._store.read(lambda r: self._taken_up(r, lease)):
+            if job.turn.id not in self._flights and not self._stopping.is_set():
+                self._fly(job)
+
+    def _taken_up(self, r: Reader, lease: Lease) -> list[Job]:
+        jobs = []
+        for turn in sql.running_on_lease(r, lease.id):
+            conversation = sql.conversation(r, lease.account_id, turn.conversation_id)
+            runtime = self._named(conversation.runtime)
+            jobs.append(
+                self._job(r, conversation, turn, lease, Actor(lease.account_id), runtime, resumed=True)
+            )
+        return jobs
+
     def lease_ended(self, tx: Tx, lease: Lease) -> None:
-        """`lease` as it is after its end. Its running turn ends with it."""
+        """`lease` as it is after its end. Its running turns end with it, or wait for the next one."""
+        self._approvals.end_grants(tx, lease.account_id, lease.id, "session_ended")
         conversation = sql.of_connection(tx, lease.account_id, lease.connection_id)
         if conversation is None:
             return
         for turn in sql.running_on_lease(tx, lease.id):
-            self._end(tx, lease.account_id, turn, rules.on_lease_end(lease))
+            if lease.close_reason is not CloseReason.USER and self._resumes(tx, turn):
+                self._writes.park(tx, lease.account_id, turn)
+            elif turn.waits_for is not WaitsFor.SESSION:
+                self._writes.end(tx, lease.account_id, turn, rules.on_lease_end(lease))
         payload = {
             "session_id": lease.id,
             "close_reason": lease.close_reason,
@@ -223,26 +250,46 @@ class Conversations:
         }
         sql.append(tx, conversation.id, None, "lease.ended", payload)
 
+    def _resumes(self, r: Reader, turn: Turn) -> bool:
+        runtime = self.runtimes.get(sql.runtime_of(r, turn.conversation_id))
+        return runtime is not None and runtime.resumes
+
     # start and stop
 
     async def start(self) -> None:
-        """Turns that ran when the box died are lost: said so, and never run again."""
+        """Turns that ran when the box died wait for the next session, or are lost: said so, and never run again."""
 
         def change(tx: Tx) -> None:
             for account_id, turn in sql.running_turns(tx):
-                self._end(tx, account_id, turn, rules.CRASHED)
+                if self._resumes(tx, turn):
+                    self._writes.park(tx, account_id, turn)
+                else:
+                    self._writes.end(tx, account_id, turn, rules.CRASHED)
 
         await self._store.write(change)
 
     async def stop(self) -> None:
-        """End every running turn. Before the leases stop, so that their ends are still seen."""
+        """End or park every running turn. Before the leases stop, so that their ends are still seen."""
         self._stopping.set()
         if self._sending:
             await asyncio.wait(self._sending)
         flights = list(self._flights.values())
+        parked = [flight for flight in flights if flight.job.runtime.resumes]
+        await self._park([flight.job for flight in parked])
         for flight in flights:
-            flight.stop(rules.BOX_STOPPED)
+            if flight in parked:
+                flight.park()
+            else:
+                flight.stop(rules.BOX_STOPPED)
         await _landed(flights, _PATIENCE_S)
+
+    async def _park(self, jobs: list[Job]) -> None:
+        def change(tx: Tx) -> None:
+            for job in jobs:
+                self._writes.park(tx, job.account_id, job.turn)
+
+        if jobs:
+            await self._store.write(change)
 
     async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it to its end even if the one who asked goes away: a committed turn must not stay without its task."""
@@ -281,15 +328,18 @@ def _context(r: Reader, lease: Lease) -> Context:
     )
 
 
-def _opened(tx: Tx, lease: Lease) -> Conversation:
-    conversation_id = new_id(tx.now)
-    conversation = Conversation(
-        id=conversation_id,
-        account_id=lease.account_id,
-        connection_id=lease.connection_id,
-        runtime="runbook",
-        agent_session_id=f"runbook:{conversation_id}",
-        created_at=tx.now,
+def _turn_limits(settings: AccountSettings) -> TurnLimits:
+    return TurnLimits(
+        settings.turn_max_commands,
+        settings.turn_max_tokens,
+        settings.turn_max_cost_usd,
+        settings.turn_max_s,
     )
-    sql.insert_conversation(tx, conversation)
-    return conversation
+
+
+def _opened(tx: Tx, lease: Lease) -> Conversation:
+    made = conversation_rules.made(
+        new_id(tx.now), lease.account_id, lease.connection_id, "runbook", {}, None, tx.now
+    )
+    sql.insert_conversation(tx, made)
+    return made

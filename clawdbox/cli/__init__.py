@@ -13,7 +13,18 @@ from clawdbox.cli import exits
 from clawdbox.cli.options import examples
 from clawdbox.errors import Problem
 
-COMMANDS = ("serve", "pair", "token", "account", "keyring", "db", "audit", "ssh-config", "version")
+COMMANDS = (
+    "serve",
+    "pair",
+    "token",
+    "account",
+    "keyring",
+    "db",
+    "audit",
+    "ssh-config",
+    "stop-agents",
+    "version",
+)
 
 
 class Commands(click.Group):
@@ -78,6 +89,7 @@ def _usage(error: click.UsageError) -> int:
         ("clawdbox serve --host 0.0.0.0", "serve the phones of your network"),
         ("clawdbox pair", "sign in one more browser or phone"),
         ("clawdbox token create --name backup", "a token for a script"),
+        ("clawdbox stop-agents", "the kill switch: whatever agents do ends now"),
         ("clawdbox ssh-config > ~/.ssh/clawdbox", "let ssh, rsync and git use the open sessions"),
     ),
 )

@@ -48,4 +48,6 @@ def _json_fields(kind: Hashable) -> tuple[str, ...]:
 def _is_container(kind: msgspec.inspect.Type) -> bool:
     if isinstance(kind, msgspec.inspect.UnionType):
         return any(_is_container(part) for part in kind.types)
-    return isinstance(kind, msgspec.inspect.DictType | msgspec.inspect.ListType)
+    return isinstance(
+        kind, msgspec.inspect.DictType | msgspec.inspect.ListType | msgspec.inspect.VarTupleType
+    )

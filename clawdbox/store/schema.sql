@@ -22,7 +22,8 @@ CREATE TABLE account_settings (
   idle_timeout_s INTEGER CHECK (idle_timeout_s > 0),
   max_leases INTEGER CHECK (max_leases > 0),
   updated_at TEXT NOT NULL
-) STRICT;
+, agent_mode TEXT
+  CHECK (agent_mode IN ('ask_everything', 'read_freely', 'unattended')), turn_max_commands INTEGER CHECK (turn_max_commands > 0), turn_max_tokens INTEGER CHECK (turn_max_tokens > 0), turn_max_cost_usd REAL CHECK (turn_max_cost_usd > 0), turn_max_s INTEGER CHECK (turn_max_s > 0), unattended_commands INTEGER CHECK (unattended_commands >= 0)) STRICT;
 
 CREATE TABLE oauth_identities (
   id TEXT PRIMARY KEY,
@@ -80,7 +81,8 @@ CREATE TABLE ssh_connections (
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
   deleted_at TEXT
-, jump_connection_id TEXT REFERENCES ssh_connections (id) CHECK (jump_connection_id <> id), host_authority_id TEXT REFERENCES host_authorities (id)) STRICT;
+, jump_connection_id TEXT REFERENCES ssh_connections (id) CHECK (jump_connection_id <> id), host_authority_id TEXT REFERENCES host_authorities (id), tier TEXT NOT NULL DEFAULT 'production'
+  CHECK (tier IN ('production', 'staging', 'lab')), judge_people INTEGER NOT NULL DEFAULT 0 CHECK (judge_people IN (0, 1))) STRICT;
 
 CREATE UNIQUE INDEX ssh_connections_living_label_idx ON ssh_connections (account_id, label) WHERE deleted_at IS NULL;
 
@@ -141,17 +143,6 @@ CREATE TABLE pairing_codes (
 
 CREATE INDEX pairing_codes_account_id_idx ON pairing_codes (account_id);
 
-CREATE TABLE conversations (
-  id TEXT PRIMARY KEY,
-  account_id TEXT NOT NULL REFERENCES accounts (id),
-  connection_id TEXT NOT NULL UNIQUE REFERENCES ssh_connections (id),
-  runtime TEXT NOT NULL DEFAULT 'runbook',
-  agent_session_id TEXT NOT NULL,
-  created_at TEXT NOT NULL
-) STRICT;
-
-CREATE INDEX conversations_account_id_idx ON conversations (account_id);
-
 CREATE TABLE turns (
   id TEXT PRIMARY KEY,
   conversation_id TEXT NOT NULL REFERENCES conversations (id),
@@ -161,7 +152,7 @@ CREATE TABLE turns (
   error TEXT,
   created_at TEXT NOT NULL,
   ended_at TEXT
-) STRICT;
+, waits_for TEXT CHECK (waits_for IN ('approval', 'session')), delivered_at TEXT, input_tokens INTEGER, output_tokens INTEGER, cost_usd REAL) STRICT;
 
 CREATE UNIQUE INDEX turns_running_idx ON turns (conversation_id) WHERE state = 'running';
 
@@ -421,3 +412,83 @@ CREATE TABLE fleet_answers (
 CREATE INDEX fleet_answers_connection_id_idx ON fleet_answers (connection_id);
 
 CREATE INDEX fleet_answers_session_lease_id_idx ON fleet_answers (session_lease_id);
+
+CREATE TABLE "conversations" (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  connection_id TEXT NOT NULL REFERENCES ssh_connections (id),
+  title TEXT,
+  runtime TEXT NOT NULL DEFAULT 'runbook',
+  runtime_options TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(runtime_options)),
+  agent_session_id TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  last_used_at TEXT NOT NULL,
+  archived_at TEXT
+) STRICT;
+
+CREATE INDEX conversations_account_id_idx ON conversations (account_id);
+
+CREATE INDEX conversations_connection_id_idx ON conversations (connection_id, last_used_at DESC);
+
+CREATE TABLE runtime_states (
+  conversation_id TEXT PRIMARY KEY REFERENCES conversations (id),
+  state TEXT NOT NULL CHECK (json_valid(state)),
+  updated_at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE approvals (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  connection_id TEXT NOT NULL REFERENCES ssh_connections (id),
+  session_lease_id TEXT NOT NULL REFERENCES session_leases (id),
+  conversation_id TEXT NOT NULL REFERENCES conversations (id),
+  turn_id TEXT NOT NULL REFERENCES turns (id),
+  call_id TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('command', 'file', 'question')),
+  title TEXT NOT NULL,
+  command TEXT,
+  directory TEXT NOT NULL DEFAULT '',
+  username TEXT NOT NULL,
+  class TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  why TEXT NOT NULL CHECK (json_valid(why)),
+  cannot_be_undone TEXT,
+  reason TEXT NOT NULL DEFAULT '',
+  detail TEXT NOT NULL DEFAULT '',
+  options TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(options)),
+  state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'allowed', 'denied', 'expired', 'void')),
+  option_id TEXT,
+  answered_by TEXT REFERENCES app_sessions (id),
+  answered_at TEXT,
+  void_reason TEXT,
+  expires_at TEXT NOT NULL,
+  used_at TEXT,
+  created_at TEXT NOT NULL,
+  CHECK ((state = 'pending') = (answered_at IS NULL)),
+  CHECK (used_at IS NULL OR state = 'allowed')
+) STRICT;
+
+CREATE UNIQUE INDEX approvals_call_idx ON approvals (turn_id, call_id);
+
+CREATE INDEX approvals_account_id_idx ON approvals (account_id, id DESC);
+
+CREATE INDEX approvals_pending_idx ON approvals (expires_at) WHERE state = 'pending';
+
+CREATE TABLE approval_grants (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  connection_id TEXT NOT NULL REFERENCES ssh_connections (id),
+  session_lease_id TEXT NOT NULL REFERENCES session_leases (id),
+  approval_id TEXT NOT NULL REFERENCES approvals (id),
+  command TEXT NOT NULL,
+  class TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  used_count INTEGER NOT NULL DEFAULT 0,
+  created_at TEXT NOT NULL,
+  ended_at TEXT,
+  end_reason TEXT CHECK (end_reason IN ('withdrawn', 'session_ended', 'agents_stopped'))
+) STRICT;
+
+CREATE UNIQUE INDEX approval_grants_living_idx ON approval_grants (session_lease_id, digest) WHERE ended_at IS NULL;
+
+CREATE INDEX approval_grants_account_id_idx ON approval_grants (account_id) WHERE ended_at IS NULL;

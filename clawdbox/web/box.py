@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from clawdbox.accounts import Accounts
     from clawdbox.agents.service import Conversations
+    from clawdbox.approvals.service import Approvals
     from clawdbox.clock import Clock
     from clawdbox.events import Hub, Ledger
     from clawdbox.keys.service import Keys
@@ -64,6 +65,7 @@ class Box(Protocol):
     fleet: Fleet
     stats: Stats
     conversations: Conversations
+    approvals: Approvals
     recovery: Recovery
 
     @property

@@ -8,6 +8,7 @@ import msgspec
 from litestar import delete, get, patch, post
 from litestar.params import JSONBody, QueryParameter
 
+from clawdbox.policy import Tier
 from clawdbox.ssh.model import Connection, TestOutcome, TestResult
 from clawdbox.web.box import Box
 from clawdbox.web.fields import Fingerprint, Host, Id, Label, PathId, Port, Username
@@ -53,6 +54,8 @@ class ConnectionView(msgspec.Struct, frozen=True):
     last_latency_ms: float | None
     created_at: datetime
     updated_at: datetime
+    tier: Tier
+    judge_people: bool
     active_session_id: str | None
 
 
@@ -74,7 +77,8 @@ class NewConnection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConnectionPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Only what is given changes; a `jump_connection_id` of null means that the box dials it directly."""
+    """Only what is given changes; a `jump_connection_id` of null means that the box dials it directly. `tier` says
+    how much agents may do there unasked, `judge_people` whether what a person types into a conversation is judged, too."""
 
     label: Label | None = None
     host: Host | None = None
@@ -82,6 +86,8 @@ class ConnectionPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     username: Username | None = None
     keypair_id: Id | None = None
     jump_connection_id: Jump | msgspec.UnsetType | None = msgspec.UNSET
+    tier: Tier | None = None
+    judge_people: bool | None = None
 
 
 class TestRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,6 +204,8 @@ async def change_connection(
         username=data.username,
         keypair_id=data.keypair_id,
         jump_connection_id=data.jump_connection_id,
+        tier=data.tier,
+        judge_people=data.judge_people,
     )
     return await _one(box, connection)
 
@@ -300,6 +308,8 @@ def view(connection: Connection, active_session_id: str | None) -> ConnectionVie
         last_latency_ms=connection.last_latency_ms,
         created_at=connection.created_at,
         updated_at=connection.updated_at,
+        tier=Tier(connection.tier),
+        judge_people=connection.judge_people,
         active_session_id=active_session_id,
     )
 

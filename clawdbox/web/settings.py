@@ -1,6 +1,6 @@
 """`/account/settings`: what a person may choose for their account, and the owner for the box."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import get, patch
@@ -13,12 +13,22 @@ from clawdbox.web.gate import role_forbidden
 from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, at
 
+Mode = Literal["ask_everything", "read_freely", "unattended"]
+
 
 class SettingsView(msgspec.Struct, frozen=True):
-    """`allow_loopback` holds for the whole box: may saved servers be this machine itself?"""
+    """`agent_mode` says what agents ask about, `turn_max_*` what one message to an agent may use, `unattended_commands`
+    how many commands of it may change something unasked where nobody is there. `allow_loopback` holds for the whole box:
+    may saved servers be this machine itself?"""
 
     idle_timeout_s: int
     max_leases: int
+    agent_mode: Mode
+    turn_max_commands: int
+    turn_max_tokens: int
+    turn_max_cost_usd: float
+    turn_max_s: int
+    unattended_commands: int
     allow_loopback: bool
     allow_loopback_editable: bool
 
@@ -32,6 +42,14 @@ class SettingsPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     idle_timeout_s: Annotated[int, msgspec.Meta(ge=60, le=86_400, examples=[1800])] | None = None
     max_leases: Annotated[int, msgspec.Meta(ge=1, le=50, examples=[5])] | None = None
+    agent_mode: Mode | None = None
+    turn_max_commands: Annotated[int, msgspec.Meta(ge=1, le=10_000, examples=[100])] | None = None
+    turn_max_tokens: Annotated[int, msgspec.Meta(ge=1_000, le=100_000_000, examples=[2_000_000])] | None = (
+        None
+    )
+    turn_max_cost_usd: Annotated[float, msgspec.Meta(ge=0.01, le=10_000, examples=[5.0])] | None = None
+    turn_max_s: Annotated[int, msgspec.Meta(ge=60, le=86_400, examples=[3600])] | None = None
+    unattended_commands: Annotated[int, msgspec.Meta(ge=0, le=10_000, examples=[20])] | None = None
     allow_loopback: bool | None = None
 
 
@@ -53,8 +71,10 @@ async def change_settings(request: Req, data: JSONBody[SettingsPatch]) -> OneSet
     box, who = at(request)
     if data.allow_loopback is not None:
         await _allow_loopback(box, who, data.allow_loopback)
-    if data.idle_timeout_s is not None or data.max_leases is not None:
-        await box.accounts.change_settings(who.actor, who.account_id, data.idle_timeout_s, data.max_leases)
+    given = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not None}
+    given.pop("allow_loopback", None)
+    if given:
+        await box.accounts.change_settings(who.actor, who.account_id, given)
     return await _view(box, who)
 
 
@@ -75,4 +95,13 @@ async def _view(box: Box, who: Principal) -> OneSettings:
     own = await box.accounts.settings(who.account_id)
     editable = who.account.role == "owner" and not box.connections.loopback_fixed
     allowed = await box.connections.loopback_allowed()
-    return OneSettings(SettingsView(own.idle_timeout_s, own.max_leases, allowed, editable))
+    return OneSettings(
+        msgspec.convert(
+            {
+                **msgspec.structs.asdict(own),
+                "allow_loopback": allowed,
+                "allow_loopback_editable": editable,
+            },
+            SettingsView,
+        )
+    )

@@ -9,6 +9,13 @@ from litestar.middleware import DefineMiddleware
 from litestar.types import ControllerRouterHandler
 
 from clawdbox.web import description, live, problems
+from clawdbox.web.approvals import (
+    answer_approval,
+    get_approval,
+    list_approval_grants,
+    list_approvals,
+    withdraw_approval_grant,
+)
 from clawdbox.web.attach import attach
 from clawdbox.web.audit import list_audit
 from clawdbox.web.auth import me, pair, sign_out
@@ -23,10 +30,15 @@ from clawdbox.web.connections import (
 )
 from clawdbox.web.control_socket import choose_control_policy, get_control_socket
 from clawdbox.web.conversations import (
+    archive_conversation,
     cancel_turn,
+    change_conversation,
     get_conversation,
     get_conversation_of_connection,
     list_conversation_events,
+    list_conversations,
+    list_runtimes,
+    open_conversation,
     start_turn,
 )
 from clawdbox.web.events import list_events
@@ -101,6 +113,7 @@ from clawdbox.web.snippets import (
 )
 from clawdbox.web.static import FOLDER, Pages
 from clawdbox.web.stats import follow_stats, get_facts, get_stats, measure_shell_start
+from clawdbox.web.stop_agents import stop_agents_of_session, stop_all_agents
 from clawdbox.web.terminals import close_terminal, list_terminals, open_terminal
 
 BASE = "/api/v1"
@@ -176,12 +189,26 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
     ],
     "Forwards": [open_forward, list_forwards, close_forward, open_in_browser, find_listening],
     "Conversations": [
+        list_conversations,
+        list_runtimes,
+        open_conversation,
         get_conversation,
         get_conversation_of_connection,
+        change_conversation,
+        archive_conversation,
         list_conversation_events,
         start_turn,
         cancel_turn,
         live.follow_conversation,
+    ],
+    "Agents": [
+        list_approvals,
+        get_approval,
+        answer_approval,
+        list_approval_grants,
+        withdraw_approval_grant,
+        stop_agents_of_session,
+        stop_all_agents,
     ],
     "Server": [get_facts, get_stats, follow_stats, measure_shell_start],
     "Fleet": [start_fleet_run, list_fleet_runs, get_fleet_run, get_fleet_answer, cancel_fleet_run],

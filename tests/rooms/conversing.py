@@ -9,14 +9,19 @@ from typing import Any
 
 import msgspec
 
+from clawdbox.accounts import Accounts
 from clawdbox.agents.model import ConversationEvent, Turn, TurnState
+from clawdbox.agents.rules.turns import command_state
 from clawdbox.agents.runtimes.port import Runtime
 from clawdbox.agents.service import Conversations
+from clawdbox.approvals.service import Approvals
 from clawdbox.clock import Clock
+from clawdbox.errors import Conflict, NotFound
 from clawdbox.events import Actor, Hub, Ledger
 from clawdbox.ids import new_id
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import CloseReason, ExecAnswer, Lease, LeaseStatus
+from clawdbox.ssh.model.files import Attributes, TextFile
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.store import Store, Tx
 from clawdbox.store.migrate import migrate
@@ -48,7 +53,8 @@ Course = Callable[[Call], Awaitable[ExecAnswer]]
 class Commands:
     """Stands for the executions of a lease; `course` says how the next commands go."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self.store = store
         self.calls: list[Call] = []
         self.touched: list[str] = []
         self.began = asyncio.Event()
@@ -67,16 +73,50 @@ class Commands:
         execution_id: str | None = None,
         on_output: OnOutput | None = None,
         cancel: asyncio.Event | None = None,
+        on_start: Callable[[Tx], None] | None = None,
+        on_end: Callable[[str, Any], Callable[[Tx], None]] | None = None,
     ) -> ExecAnswer:
         assert on_output
         assert cancel
+        if on_start:
+            await self.store.write(on_start)
         call = Call(command, lease_id, turn_id, execution_id, timeout_s, max_output_bytes, on_output, cancel)
         self.calls.append(call)
         self.began.set()
-        return await self.course(call)
+        try:
+            answer = await self.course(call)
+        except Conflict:  # the server took no channel for it
+            if on_end:
+                await self.store.write(on_end("cancelled", call.answer(None)))
+            raise
+        if on_end:
+            await self.store.write(on_end(command_state(answer).value, answer))
+        return answer
+
+    async def until_up(self, account_id: str, lease_id: str) -> None:
+        """Its link never drops."""
 
     def touch(self, lease_id: str) -> None:
         self.touched.append(lease_id)
+
+
+class Files:
+    """Stands for the text files of a server."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    async def read(self, actor: Actor, account_id: str, lease_id: str, path: bytes) -> TextFile:
+        if path.decode() not in self.texts:
+            raise NotFound
+        return TextFile(path, self.texts[path.decode()], "v1", Attributes())
+
+    async def save(
+        self, actor: Actor, account_id: str, lease_id: str, path: bytes, text: str, version: str,
+        *, in_place: bool = False,
+    ) -> TextFile:  # fmt: skip
+        self.texts[path.decode()] = text
+        return TextFile(path, text, "v2", Attributes())
 
 
 async def ends_well(call: Call) -> ExecAnswer:
@@ -110,7 +150,10 @@ class World:
         self.hub = Hub()
         self.store.on_commit(self.hub.wake)
         self.ledger = Ledger(b"k" * 32)
-        self.commands = Commands()
+        self.approvals = Approvals(self.store, self.ledger, self.hub, Settings())
+        self.accounts = Accounts(self.store, self.ledger, Settings(), lambda _tx, _actor, _id: None)
+        self.commands = Commands(self.store)
+        self.files = Files()
         self.runtimes = tuple(runtimes)
         self.conversations = self.another()
         self.account_id = new_id(self.clock.now())
@@ -124,7 +167,15 @@ class World:
     def another(self) -> Conversations:
         """The same room as a process that has just started would have it."""
         return Conversations(
-            self.store, self.ledger, self.hub, Settings(), self.commands, runtimes=self.runtimes
+            self.store,
+            self.ledger,
+            self.hub,
+            Settings(),
+            self.commands,
+            self.files,
+            self.approvals,
+            self.accounts.settings_in,
+            runtimes=self.runtimes,
         )
 
     async def settle(self) -> None:
@@ -201,6 +252,7 @@ async def world(runtimes: Iterable[Runtime] = ()) -> AsyncIterator[World]:
             yield made
         finally:
             await made.conversations.stop()
+            await made.approvals.stop()
             await made.store.close()
 
 

@@ -231,7 +231,7 @@ async def test_other_and_unknown_ids_are_not_found_alike(
         accounts.revoke_login(theirs, anna.id, "nothing"),
         accounts.make_pairing_code(theirs, "nothing"),
         accounts.create_token(theirs, "nothing", "ci", clock.now()),
-        accounts.change_settings(theirs, "nothing", 60, None),
+        accounts.change_settings(theirs, "nothing", {"idle_timeout_s": 60}),
         accounts.set_active(theirs, "nothing", False),
     ):
         with pytest.raises(NotFound) as problem:
@@ -258,10 +258,10 @@ async def test_settings_have_defaults_and_change_one_at_a_time(accounts: Account
     me = Actor(owner.id)
     before = await accounts.settings(owner.id)
     assert (before.idle_timeout_s, before.max_leases) == (1800, 5)
-    await accounts.change_settings(me, owner.id, 600, None)
-    after = await accounts.change_settings(me, owner.id, None, 7)
+    await accounts.change_settings(me, owner.id, {"idle_timeout_s": 600})
+    after = await accounts.change_settings(me, owner.id, {"max_leases": 7})
     assert (after.idle_timeout_s, after.max_leases) == (600, 7)
     assert await accounts.settings(owner.id) == after
     with pytest.raises(Invalid):
-        await accounts.change_settings(me, owner.id, 600, 1000)
+        await accounts.change_settings(me, owner.id, {"idle_timeout_s": 600, "max_leases": 1000})
     assert await accounts.settings(owner.id) == after

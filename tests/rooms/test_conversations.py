@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from clawdbox.agents.model import Context, Turn, TurnState
-from clawdbox.agents.runtimes.port import Hands
+from clawdbox.agents.runtimes.port import Hands, Offer
 from clawdbox.errors import Conflict, Invalid, NotFound, Unavailable
 from clawdbox.ids import new_id
 from clawdbox.ssh.model import CloseReason, ExecAnswer
@@ -296,6 +296,13 @@ class Clumsy:
     """A runtime with a mistake in it."""
 
     name = "runbook"
+    resumes = judged = False
+
+    async def offer(self, account_id: str, connection_id: str) -> Offer:
+        return Offer()
+
+    async def stop(self, context: Context, hands: Hands) -> None:
+        raise AssertionError("it was not cancelled")
 
     async def run(self, turn_text: str, context: Context, hands: Hands) -> None:
         assert (context.username, context.host, context.port) == ("ada", "203.0.113.9", 22)

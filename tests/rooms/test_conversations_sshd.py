@@ -175,7 +175,8 @@ async def test_a_box_that_died_in_mid_turn_says_so_when_it_comes_back(
     marks = tmp_path / "marks"
     turn = await session.send(f"$ echo ran >> {marks}; echo begun; sleep 1000")
     await session.until_output(turn)
-    shutil.copytree(session.box.data_dir, tmp_path / "later")  # what a kill at this moment leaves behind
+    # What a kill at this moment leaves behind, but for control sockets, which cannot be copied.
+    shutil.copytree(session.box.data_dir, tmp_path / "later", ignore=shutil.ignore_patterns("ctl"))
     later = Box(tmp_path / "later", Settings(allow_loopback=True))
     await later.start()
     try:

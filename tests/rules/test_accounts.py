@@ -77,11 +77,12 @@ def test_a_good_code_passes() -> None:
      (None, 0, "max_leases"), (None, 51, "max_leases"), (0, 0, "idle_timeout_s"), (-1, None, "idle_timeout_s")],
 )  # fmt: skip
 def test_settings_stay_within_their_bounds(idle: int | None, leases: int | None, field: str | None) -> None:
+    given = {"idle_timeout_s": idle, "max_leases": leases}
     if field is None:
-        rules.check_settings(idle, leases)
+        rules.check_settings(given)
         return
     with pytest.raises(Invalid) as refused:
-        rules.check_settings(idle, leases)
+        rules.check_settings(given)
     assert refused.value.field == field
 
 

@@ -18,6 +18,7 @@ PIN, SHOWN, GIVEN = "SHA256:pin", "SHA256:shown", "SHA256:given"
 
 def connection(**more: Any) -> Connection:
     values: dict[str, Any] = dict.fromkeys(Connection.__struct_fields__)
+    values |= {"tier": "production", "judge_people": False}
     values |= {"id": "c", "label": "NAS", "host": "nas.lan", "port": 22, "username": "bob", "keypair_id": "k"}
     return msgspec.structs.replace(Connection(**values), **more)
 

@@ -61,6 +61,7 @@ def test_an_end_for_an_error_has_that_status_and_every_other_is_closed(reason: C
 
 def connection(**more: Any) -> Connection:
     values: dict[str, Any] = dict.fromkeys(Connection.__struct_fields__)
+    values |= {"tier": "production", "judge_people": False}
     values |= {"id": "c", "host_key_fingerprint": "SHA256:x", "last_latency_ms": 1.0}
     return msgspec.structs.replace(Connection(**values), **more)
 

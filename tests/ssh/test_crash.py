@@ -187,7 +187,7 @@ async def test_a_refused_start_after_a_crash_changes_no_byte(crash: Crash, clock
     assert (crash.folder / f"{DATABASE}-wal").stat().st_size > 0
     for name, spoil in REFUSED.items():
         folder = crash.folder.with_name(name.replace(" ", "-"))
-        shutil.copytree(crash.folder, folder)
+        shutil.copytree(crash.folder, folder, ignore=shutil.ignore_patterns("ctl"))  # no socket can be copied
         spoil(folder)
         before = contents(folder)
         with pytest.raises(StartRefused) as refused:

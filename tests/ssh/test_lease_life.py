@@ -54,7 +54,7 @@ async def test_a_started_session_is_active_and_says_so_everywhere(world: World) 
 
 async def test_the_limit_of_leases_counts_the_pending_ones_too(world: World) -> None:
     await world.pin()
-    await world.box.accounts.change_settings(world.me, world.owner, None, 2)
+    await world.box.accounts.change_settings(world.me, world.owner, {"max_leases": 2})
     outcomes = await asyncio.gather(*(world.start() for _ in range(4)), return_exceptions=True)
     assert sum(isinstance(outcome, Lease) for outcome in outcomes) == 2
     refused = [outcome for outcome in outcomes if isinstance(outcome, Conflict)]
@@ -293,7 +293,7 @@ async def test_many_starts_and_closes_at_once_leave_no_lease_and_no_link(world: 
         lease = await world.start()
         await world.close(lease)
 
-    await world.box.accounts.change_settings(world.me, world.owner, None, 50)
+    await world.box.accounts.change_settings(world.me, world.owner, {"max_leases": 50})
     await asyncio.gather(*(life() for _ in range(8)))
     assert world.box.leases.held == {}
     assert await world.rows("SELECT 1 FROM session_leases WHERE status IN ('pending', 'active')") == []
@@ -316,7 +316,7 @@ async def test_an_idle_lease_ends_by_the_clock(world: World) -> None:
 
 async def test_the_idle_time_out_is_the_account_s_own(world: World) -> None:
     lease = await world.ready()
-    await world.box.accounts.change_settings(world.me, world.owner, 60, None)
+    await world.box.accounts.change_settings(world.me, world.owner, {"idle_timeout_s": 60})
     world.clock.turn(61)
     assert await world.janitor.sweep() == 1
     assert (await world.lease(lease)).close_reason is CloseReason.TIMEOUT

@@ -22,6 +22,7 @@ BODIES: dict[str, dict[str, object]] = {
     "create_snippet": {"label": "a", "command": "true"},
     "preview_snippet": {"command": "true"},
     "start_turn": {"text": "help"},
+    "answer_approval": {"decision": "deny"},
     "open_forward": {"kind": "local", "target_port": 3000},
     "rename_recording": {"title": "a"},
     "change_recording_policy": {"record": "ask"},

@@ -74,7 +74,8 @@ async def test_every_number_that_comes_in_has_bounds(schema: dict[str, Any]) -> 
         if "$ref" in body:
             parts += schemas[body["$ref"].rpartition("/")[2]]["properties"].values()
         for part in parts:
-            kinds = {part.get("type"), *(one.get("type") for one in part.get("oneOf", []))}
+            told = [part.get("type"), *(one.get("type") for one in part.get("oneOf", []))]
+            kinds = {kind for one in told for kind in (one if isinstance(one, list) else [one])}
             if kinds & {"integer", "number"}:
                 assert {"maximum"} <= set(part), (name, part)
                 assert {"minimum", "exclusiveMinimum"} & set(part), (name, part)

@@ -94,8 +94,8 @@ def joined(last: Draft, following: Draft) -> Draft | None:
     if last.type != following.type or last.size + following.size > EVENT_BYTES:
         return None
     match last.payload, following.payload:
-        case {"text": str(before)}, {"text": str(after)} if last.type == "text":
-            return Draft("text", {"text": before + after}, last.size + following.size)
+        case {"text": str(before)}, {"text": str(after)} if last.type in ("text", "thought"):
+            return Draft(last.type, {"text": before + after}, last.size + following.size)
         case {"data": str(before), "encoding": "utf-8"}, {"data": str(after)} if _same_place(last, following):
             return Draft(last.type, {**last.payload, "data": before + after}, last.size + following.size)
     return None

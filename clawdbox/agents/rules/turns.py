@@ -40,6 +40,7 @@ OPEN_COMMAND: dict[TurnState, CommandState] = {
     TurnState.LOST: CommandState.LOST,
 }
 
+AGENTS_STOPPED = "The agents were stopped."
 BOX_STOPPED = "The box was stopped."
 CRASHED = TurnEnding(
     TurnState.LOST,
@@ -67,13 +68,18 @@ def check_start(lease: Lease | None, running_turn_id: str | None) -> Lease:
     """The lease that a new turn works on. Raises Conflict when there is none, or another turn runs."""
     if lease is None or lease.status is not LeaseStatus.ACTIVE:
         raise Conflict("session_not_active", "No session is open on this connection. Start one to go on.")
+    check_idle(running_turn_id)
+    return lease
+
+
+def check_idle(running_turn_id: str | None) -> None:
+    """Raises Conflict while a turn runs."""
     if running_turn_id is not None:
         raise Conflict(
             "turn_running",
             "The previous message is still being answered. Wait for it, or cancel it first.",
             turn_id=running_turn_id,
         )
-    return lease
 
 
 def may_become(state: TurnState, following: TurnState) -> bool:

@@ -26,7 +26,8 @@ class Connection(msgspec.Struct, frozen=True):
     """`host_key_*` is the pin; `offered_*` the key that was shown last and is not (or no longer) the pin.
 
     `jump_connection_id` is the jump host: the connection through which this one is reached. `host_authority_id` is who
-    signed the host certificate that the last test met, where no key is pinned.
+    signed the host certificate that the last test met, where no key is pinned. `tier` (`policy.Tier`) says how much an
+    agent may do there unasked; with `judge_people` what a person types into a conversation is judged as well.
     """
 
     id: str
@@ -51,6 +52,8 @@ class Connection(msgspec.Struct, frozen=True):
     deleted_at: datetime | None
     jump_connection_id: str | None = None
     host_authority_id: str | None = None
+    tier: str = "production"
+    judge_people: bool = False
 
     @property
     def state(self) -> str:

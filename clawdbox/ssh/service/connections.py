@@ -7,6 +7,7 @@ import msgspec
 from clawdbox.errors import Conflict
 from clawdbox.events import Actor, Ledger
 from clawdbox.ids import new_id
+from clawdbox.policy import Tier
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Connection, KeyRemoval, TestOutcome
 from clawdbox.ssh.rules import connections as rules
@@ -92,6 +93,8 @@ class Connections:
         username: str | None = None,
         keypair_id: str | None = None,
         jump_connection_id: str | msgspec.UnsetType | None = msgspec.UNSET,
+        tier: str | None = None,
+        judge_people: bool | None = None,
     ) -> Connection:
         """What is None or unset stays as it is; a `jump_connection_id` of None means a direct way."""
 
@@ -113,8 +116,13 @@ class Connections:
             )
             if after.jump_connection_id != before.jump_connection_id:
                 _check_jump(tx, after)
+            after = msgspec.structs.replace(
+                after,
+                tier=before.tier if tier is None else tier,
+                judge_people=before.judge_people if judge_people is None else judge_people,
+            )
             sql.save(tx, after)
-            detail = {"before": where_of(before), "after": where_of(after)}
+            detail = {"before": _told(before), "after": _told(after)}
             self._trail.tell(tx, actor, after, "connection.updated", "connection.update", detail)
             return after
 
@@ -250,7 +258,8 @@ def draft(connection_id: str, account_id: str, keypair_id: str, place: rules.Pla
     never = dict.fromkeys(Connection.__struct_fields__)
     known = {"id": connection_id, "account_id": account_id, "keypair_id": keypair_id}
     times = {"created_at": tx.now, "updated_at": tx.now}
-    return Connection(**{**never, **known, **msgspec.structs.asdict(place), **times})
+    agents = {"tier": Tier.PRODUCTION.value, "judge_people": False}
+    return Connection(**{**never, **known, **msgspec.structs.asdict(place), **times, **agents})
 
 
 def where_of(connection: Connection) -> dict[str, Any]:
@@ -261,3 +270,7 @@ def where_of(connection: Connection) -> dict[str, Any]:
         "username": connection.username,
         "jump_connection_id": connection.jump_connection_id,
     }
+
+
+def _told(connection: Connection) -> dict[str, Any]:
+    return {**where_of(connection), "tier": connection.tier, "judge_people": connection.judge_people}

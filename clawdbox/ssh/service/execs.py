@@ -20,6 +20,8 @@ from clawdbox.store import Store, Tx
 
 log = logs.get("ssh")
 OnOutput = Callable[[str, bytes], Awaitable[None]]
+Within = Callable[[Tx], None]  # what is written in the same transaction
+OnEnd = Callable[[str, ExecResult], Within]
 MAX_COMMAND = 100_000  # bytes; Linux takes no argument beyond 128 KiB
 _LOST = ExecResult(None, b"", b"", False, False, False, True, 0.0)
 
@@ -44,10 +46,13 @@ class Execs:
         on_output: OnOutput | None = None,
         cancel: asyncio.Event | None = None,
         kept_shell: bool = False,
+        on_start: Within | None = None,
+        on_end: OnEnd | None = None,
     ) -> ExecAnswer:
         """Run a command as it stands. A server that is full makes it wait in line, within `timeout_s`.
 
-        `kept_shell` runs it in the lease's kept `sh` (document 05, section 5.2): faster, and less faithful.
+        `on_start` writes in the transaction of the intent, and what it raises keeps the command from running; `on_end`
+        is told the state and the result, and returns what is written with the outcome. `kept_shell` runs it in the lease's kept `sh` (document 05, section 5.2): faster, and less faithful.
 
         Raises Conflict `session_not_active`, `session_reconnecting` and `command_refused` (it was never run). A lost
         link is an answer, not an error: `exit_status` None.
@@ -56,7 +61,9 @@ class Execs:
         master, link = self._leases.at_hand(lease_id) or (await self._leases.up(account_id, lease_id))[1:]
         run_id = execution_id or new_id(self._store.clock.now())
         # Whose lease it is, and that it is active, is asked in the very transaction of the intent.
-        lease = await self._store.write(lambda tx: _start(tx, run_id, account_id, lease_id, turn_id, command))
+        lease = await self._store.write(
+            lambda tx: _start(tx, run_id, account_id, lease_id, turn_id, command, on_start)
+        )
         stop = cancel or asyncio.Event()
         try:
             with master.busy(stop):
@@ -64,12 +71,12 @@ class Execs:
                     master, link, command, timeout_s, max_output_bytes, on_output, stop, kept_shell
                 )
         except ChannelRefused as refusal:
-            await self._finish(actor, lease, run_id, command, "cancelled", _LOST)
+            await self._finish(actor, lease, run_id, command, "cancelled", _LOST, on_end)
             raise Conflict("command_refused", f"{refusal} The command was not run.") from None
         except BaseException:
-            await asyncio.shield(self._finish(actor, lease, run_id, command, "cancelled", _LOST))
+            await asyncio.shield(self._finish(actor, lease, run_id, command, "cancelled", _LOST, on_end))
             raise
-        await self._finish(actor, lease, run_id, command, _state(result), result)
+        await self._finish(actor, lease, run_id, command, _state(result), result, on_end)
         return ExecAnswer(
             execution_id=run_id,
             exit_status=result.exit_status,
@@ -80,6 +87,10 @@ class Execs:
             cancelled=result.cancelled,
             duration_ms=result.duration_ms,
         )
+
+    async def until_up(self, account_id: str, lease_id: str) -> None:
+        """Wait while the link is dialled again. Raises Conflict `session_not_active` once the lease has ended."""
+        await self._leases.until_up(account_id, lease_id)
 
     def touch(self, lease_id: str) -> None:
         """Work on the lease goes on, even while no byte moves."""
@@ -118,9 +129,20 @@ class Execs:
             master.touch()
 
     async def _finish(
-        self, actor: Actor, lease: Lease, run_id: str, command: str, state: str, result: ExecResult
+        self,
+        actor: Actor,
+        lease: Lease,
+        run_id: str,
+        command: str,
+        state: str,
+        result: ExecResult,
+        on_end: OnEnd | None,
     ) -> None:
+        further = on_end(state, result) if on_end else None
+
         def change(tx: Tx) -> None:
+            if further:
+                further(tx)
             sql.finish_execution(tx, run_id, state, result.exit_status, result.duration_ms, result.truncated)
             detail = {
                 "session_lease_id": lease.id,
@@ -146,10 +168,20 @@ class Execs:
         )
 
 
-def _start(tx: Tx, run_id: str, account_id: str, lease_id: str, turn_id: str | None, command: str) -> Lease:
+def _start(
+    tx: Tx,
+    run_id: str,
+    account_id: str,
+    lease_id: str,
+    turn_id: str | None,
+    command: str,
+    on_start: Within | None,
+) -> Lease:
     lease = sql.get(tx, account_id, lease_id)
     rules.check_still_active(lease)
     sql.start_execution(tx, run_id, lease, turn_id, command)
+    if on_start:
+        on_start(tx)
     return lease
 
 

@@ -127,6 +127,19 @@ class Leases:
             )
         return lease, master, master.link
 
+    async def until_up(self, account_id: str, lease_id: str) -> None:
+        """Wait while the link is dialled again. Raises Conflict `session_not_active` once the lease has ended."""
+        while True:
+            try:
+                await self.up(account_id, lease_id)
+                return
+            except Conflict as conflict:
+                if conflict.code != "session_reconnecting":
+                    raise
+            master = self._masters.get(lease_id)
+            if master:
+                await master.moved()
+
     # starting
 
     async def start(self, actor: Actor, account_id: str, connection_id: str) -> Lease:

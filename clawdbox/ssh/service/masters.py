@@ -63,6 +63,7 @@ class Master:
         self._redialling: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._moved = asyncio.Event()
 
     @property
     def view(self) -> MasterView:
@@ -76,6 +77,10 @@ class Master:
     @property
     def is_closed(self) -> bool:
         return self.state is MasterState.CLOSED
+
+    async def moved(self) -> None:
+        """Wait for its next change of state."""
+        await self._moved.wait()
 
     def touch(self) -> None:
         self.last_activity = self._clock.now()
@@ -174,4 +179,6 @@ class Master:
         assert state in MASTER_TRANSITIONS[self.state], f"{self.state} → {state}"
         self.state = state
         self.since = self._clock.now()
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
         self._changed(self)

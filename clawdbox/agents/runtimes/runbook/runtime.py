@@ -1,7 +1,7 @@
 """One turn of the runbook: a command as it stands, a recipe, or help."""
 
 from clawdbox.agents.model import CommandState, Context
-from clawdbox.agents.runtimes.port import Answer, Hands, Suggestion, TurnLost
+from clawdbox.agents.runtimes.port import Answer, Choice, Hands, Offer, Suggestion, TurnLost
 from clawdbox.agents.runtimes.runbook import help as guide
 from clawdbox.agents.runtimes.runbook.recipe import Recipe, card_of
 from clawdbox.agents.runtimes.runbook.registry import choose, offered
@@ -20,6 +20,21 @@ class Runbook:
     def name(self) -> str:
         return "runbook"
 
+    @property
+    def resumes(self) -> bool:
+        return False
+
+    @property
+    def judged(self) -> bool:
+        return False
+
+    async def offer(self, account_id: str, connection_id: str) -> Offer:
+        detail = "Reads the server and tells how it is; `$ ` runs a command. No model, nothing to set up."
+        return Offer((Choice("runbook", "Runbook", detail),))
+
+    async def stop(self, context: Context, hands: Hands) -> None:
+        """It has nothing that runs elsewhere."""
+
     async def run(self, turn_text: str, context: Context, hands: Hands) -> None:
         if turn_text.startswith(PROMPT) and turn_text.removeprefix(PROMPT).strip():
             await _command(turn_text.removeprefix(PROMPT), hands)
@@ -34,7 +49,10 @@ class Runbook:
 
 
 async def _command(command: str, hands: Hands) -> None:
-    answer = await hands.run(command)
+    answer = await hands.run(command, typed=True)
+    if answer.refused is not None:
+        await hands.say(f"It was not run. {answer.refused}")
+        return
     if answer.state is CommandState.TIMED_OUT:
         await hands.say(
             f"It was stopped after {answer.duration_ms / 1000:.0f} s, the longest a command may take in a conversation."
