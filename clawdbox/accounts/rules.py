@@ -47,7 +47,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "turn_max_tokens": (1_000, 100_000_000),
     "turn_max_cost_usd": (0.01, 10_000),
     "turn_max_s": (60, 86_400),
-    "unattended_commands": (0, 10_000),
+    "unattended_commands": (1, 10_000),
 }
 AGENT_MODES = ("ask_everything", "read_freely", "unattended")
 

@@ -23,7 +23,7 @@ CREATE TABLE account_settings (
   max_leases INTEGER CHECK (max_leases > 0),
   updated_at TEXT NOT NULL
 , agent_mode TEXT
-  CHECK (agent_mode IN ('ask_everything', 'read_freely', 'unattended')), turn_max_commands INTEGER CHECK (turn_max_commands > 0), turn_max_tokens INTEGER CHECK (turn_max_tokens > 0), turn_max_cost_usd REAL CHECK (turn_max_cost_usd > 0), turn_max_s INTEGER CHECK (turn_max_s > 0), unattended_commands INTEGER CHECK (unattended_commands >= 0)) STRICT;
+  CHECK (agent_mode IN ('ask_everything', 'read_freely', 'unattended')), turn_max_commands INTEGER CHECK (turn_max_commands > 0), turn_max_tokens INTEGER CHECK (turn_max_tokens > 0), turn_max_cost_usd REAL CHECK (turn_max_cost_usd > 0), turn_max_s INTEGER CHECK (turn_max_s > 0), unattended_commands INTEGER CHECK (unattended_commands > 0)) STRICT;
 
 CREATE TABLE oauth_identities (
   id TEXT PRIMARY KEY,

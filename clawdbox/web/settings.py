@@ -49,7 +49,7 @@ class SettingsPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     turn_max_cost_usd: Annotated[float, msgspec.Meta(ge=0.01, le=10_000, examples=[5.0])] | None = None
     turn_max_s: Annotated[int, msgspec.Meta(ge=60, le=86_400, examples=[3600])] | None = None
-    unattended_commands: Annotated[int, msgspec.Meta(ge=0, le=10_000, examples=[20])] | None = None
+    unattended_commands: Annotated[int, msgspec.Meta(ge=1, le=10_000, examples=[20])] | None = None
     allow_loopback: bool | None = None
 
 

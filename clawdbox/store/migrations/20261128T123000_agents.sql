@@ -42,7 +42,7 @@ ALTER TABLE account_settings ADD COLUMN turn_max_commands INTEGER CHECK (turn_ma
 ALTER TABLE account_settings ADD COLUMN turn_max_tokens INTEGER CHECK (turn_max_tokens > 0);
 ALTER TABLE account_settings ADD COLUMN turn_max_cost_usd REAL CHECK (turn_max_cost_usd > 0);
 ALTER TABLE account_settings ADD COLUMN turn_max_s INTEGER CHECK (turn_max_s > 0);
-ALTER TABLE account_settings ADD COLUMN unattended_commands INTEGER CHECK (unattended_commands >= 0);
+ALTER TABLE account_settings ADD COLUMN unattended_commands INTEGER CHECK (unattended_commands > 0);
 
 CREATE TABLE approvals (
   id TEXT PRIMARY KEY,
