@@ -1,11 +1,31 @@
 """Looking at conversations and turns."""
 
+from datetime import datetime
+
+import msgspec
+
 from clawdbox.agents import sql
 from clawdbox.agents.model import Conversation, ConversationEvent, ConversationFacts, Turn
+from clawdbox.agents.rules import search as search_rules
+from clawdbox.clock import parse
 from clawdbox.errors import NotFound
 from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.store import Reader, Store
+
+_ALL = 1_000_000
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """One place where the words of a search stand."""
+
+    conversation_id: str
+    connection_id: str
+    title: str | None
+    seq: int
+    type: str
+    excerpt: str
+    created_at: datetime
 
 
 class ConversationReads:
@@ -39,6 +59,37 @@ class ConversationReads:
     async def runtime_names(self, account_id: str, conversation_ids: set[str]) -> dict[str, str]:
         """conversation id → what thinks in it."""
         return await self._store.read(lambda r: sql.runtimes_of(r, account_id, sorted(conversation_ids)))
+
+    async def search(self, account_id: str, query: str, limit: int) -> list[Hit]:
+        """The newest first, over all conversations of the account, put away ones too. Raises Invalid."""
+        wanted = search_rules.check_query(query)
+        rows = await self._store.read(
+            lambda r: sql.found(r, account_id, search_rules.pattern(wanted), search_rules.FIELDS, limit)
+        )
+        return [
+            Hit(
+                row["conversation_id"],
+                row["connection_id"],
+                row["title"],
+                row["seq"],
+                row["type"],
+                search_rules.excerpt(row["type"], msgspec.json.decode(row["payload"]), wanted),
+                parse(row["created_at"]),
+            )
+            for row in rows
+        ]
+
+    async def whole(
+        self, account_id: str, conversation_id: str
+    ) -> tuple[Conversation, str, list[ConversationEvent]]:
+        """A conversation, the label of its connection, and all its events."""
+
+        def look(r: Reader) -> tuple[Conversation, str, list[ConversationEvent]]:
+            conversation = sql.conversation(r, account_id, conversation_id)
+            connection = connection_sql.get(r, account_id, conversation.connection_id, deleted=True)
+            return conversation, connection.label, sql.events_after(r, conversation_id, 0, _ALL)
+
+        return await self._store.read(look)
 
     async def facts(self, conversation: Conversation) -> ConversationFacts:
         return await self._store.read(lambda r: _facts(r, conversation))

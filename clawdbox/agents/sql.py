@@ -315,6 +315,21 @@ def of_turn(r: Reader, turn: Turn, kinds: tuple[str, ...]) -> list[ConversationE
     )
 
 
+def found(
+    r: Reader, account_id: str, pattern: str, fields: dict[str, str], limit: int
+) -> list[dict[str, Any]]:
+    """The newest events of the account's conversations whose field holds the words; `fields` is event → field."""
+    return r.all(
+        "SELECT e.conversation_id, c.connection_id, c.title, e.seq, e.type, e.payload, e.created_at"
+        " FROM conversations c JOIN conversation_events e ON e.conversation_id = c.id"
+        " JOIN json_each(:fields) f ON f.key = e.type"
+        " WHERE c.account_id = :account"
+        " AND json_extract(e.payload, '$.' || f.value) LIKE :pattern ESCAPE '\\'"
+        " ORDER BY e.created_at DESC, e.seq DESC LIMIT :limit",
+        {"account": account_id, "pattern": pattern, "fields": fields, "limit": limit},
+    )
+
+
 def has_output(r: Reader, conversation_id: str) -> bool:
     """Whether anything that a server wrote stands in it: from then on its agent may follow somebody else's words."""
     found = r.value(

@@ -1,13 +1,14 @@
 """`/conversations`: the chat on a connection."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import delete, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import JSONBody, QueryParameter
 
 from clawdbox.agents.model import Conversation, ConversationEvent, ConversationFacts, Turn
+from clawdbox.agents.rules import export
 from clawdbox.web.box import Box
 from clawdbox.web.fields import After, PathId
 from clawdbox.web.problems import usual
@@ -83,6 +84,22 @@ class RuntimeView(msgspec.Struct, frozen=True):
 
 class RuntimeList(msgspec.Struct, frozen=True):
     runtimes: list[RuntimeView]
+
+
+class HitView(msgspec.Struct, frozen=True):
+    """`seq` is the event in which the words stand."""
+
+    conversation_id: str
+    connection_id: str
+    title: str | None
+    seq: int
+    type: str
+    excerpt: str
+    created_at: datetime
+
+
+class HitList(msgspec.Struct, frozen=True):
+    hits: list[HitView]
 
 
 class NewConversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -209,6 +226,47 @@ async def open_conversation(
         who.actor, who.account_id, connection_id, data.runtime, data.runtime_options, data.title
     )
     return await _one(box, made)
+
+
+@get("/conversations/search", summary="Search what was said", responses=usual(422))
+async def search_conversations(
+    request: Req,
+    q: Annotated[str, QueryParameter(min_length=2, max_length=200, description="The words to look for.")],
+    limit: Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")] = 30,
+) -> HitList:
+    """In messages, answers, commands and their output, of all conversations; the newest first."""
+    box, who = at(request)
+    hits = await box.conversations.search(who.account_id, q, limit)
+    return HitList([HitView(**msgspec.structs.asdict(hit)) for hit in hits])
+
+
+@get(
+    "/conversations/{conversation_id:str}/export",
+    summary="Take a conversation along",
+    responses=usual(404, 422),
+)
+async def export_conversation(
+    request: Req,
+    conversation_id: PathId,
+    form: Annotated[
+        Literal["markdown", "json"],
+        QueryParameter(name="format", description="Markdown to read, JSON with all that the log holds."),
+    ] = "markdown",
+) -> Response[bytes]:
+    """As a file."""
+    box, who = at(request)
+    conversation, label, events = await box.conversations.whole(who.account_id, conversation_id)
+    if form == "json":
+        body, kind, ending = (
+            msgspec.json.encode(export.as_json(conversation, events)),
+            "application/json",
+            "json",
+        )
+    else:
+        body, kind, ending = export.as_markdown(label, conversation, events).encode(), "text/markdown", "md"
+    name = f"conversation-{conversation.id}.{ending}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+    return Response(body, media_type=f"{kind}; charset=utf-8", headers=headers)
 
 
 @patch(

@@ -33,12 +33,14 @@ from clawdbox.web.conversations import (
     archive_conversation,
     cancel_turn,
     change_conversation,
+    export_conversation,
     get_conversation,
     get_conversation_of_connection,
     list_conversation_events,
     list_conversations,
     list_runtimes,
     open_conversation,
+    search_conversations,
     start_turn,
 )
 from clawdbox.web.events import list_events
@@ -189,6 +191,8 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
     ],
     "Forwards": [open_forward, list_forwards, close_forward, open_in_browser, find_listening],
     "Conversations": [
+        search_conversations,
+        export_conversation,
         list_conversations,
         list_runtimes,
         open_conversation,

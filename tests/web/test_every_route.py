@@ -173,6 +173,8 @@ POST /api/v1/connections/{connection_id}/conversations
 GET /api/v1/connections/{connection_id}/runtimes
 PATCH /api/v1/conversations/{conversation_id}
 DELETE /api/v1/conversations/{conversation_id}
+GET /api/v1/conversations/search
+GET /api/v1/conversations/{conversation_id}/export
 GET /api/v1/approvals
 GET /api/v1/approvals/{approval_id}
 POST /api/v1/approvals/{approval_id}/answer

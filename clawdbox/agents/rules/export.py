@@ -1,0 +1,182 @@
+"""A conversation as a document: Markdown for people, JSON for programs."""
+
+import base64
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from clawdbox.agents.model import Conversation, ConversationEvent
+from clawdbox.clock import iso
+
+Payload = dict[str, Any]
+
+
+def as_json(conversation: Conversation, events: Iterable[ConversationEvent]) -> Payload:
+    """All that the log holds, as it stands there."""
+    return {
+        "conversation": {
+            "id": conversation.id,
+            "connection_id": conversation.connection_id,
+            "title": conversation.title,
+            "runtime": conversation.runtime,
+            "created_at": iso(conversation.created_at),
+        },
+        "events": [
+            {
+                "seq": event.seq,
+                "turn_id": event.turn_id,
+                "type": event.type,
+                "payload": event.payload,
+                "created_at": iso(event.created_at),
+            }
+            for event in events
+        ],
+    }
+
+
+def as_markdown(label: str, conversation: Conversation, events: Iterable[ConversationEvent]) -> str:
+    """What a person would want to read again: what was said, what ran, what was asked and answered."""
+    title = conversation.title or f"Conversation with {label}"
+    head = f"# {_line(title)}\n\n{_line(label)} · {conversation.runtime} · begun {iso(conversation.created_at)}\n"
+    parts = [head]
+    for event in _gathered(events):
+        write = _WRITERS.get(event.type)
+        if write:
+            parts.append(write(event.payload, iso(event.created_at)))
+    return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _gathered(events: Iterable[ConversationEvent]) -> list[ConversationEvent]:
+    """Pieces of one text or one output that follow each other, as one."""
+    found: list[ConversationEvent] = []
+    for event in events:
+        last = found[-1] if found else None
+        if last is not None and last.type == event.type and _continues(last, event):
+            last.payload[_GATHERED[event.type]] += event.payload[_GATHERED[event.type]]
+        else:
+            found.append(_copy(event))
+    return found
+
+
+_GATHERED = {"text": "text", "thought": "text", "command.output": "data"}
+
+
+def _continues(last: ConversationEvent, event: ConversationEvent) -> bool:
+    if event.type not in _GATHERED or last.turn_id != event.turn_id:
+        return False
+    keys = ("command_id", "stream", "encoding")
+    return event.payload.get("encoding") != "base64" and all(
+        last.payload.get(key) == event.payload.get(key) for key in keys
+    )
+
+
+def _copy(event: ConversationEvent) -> ConversationEvent:
+    return ConversationEvent(
+        event.conversation_id,
+        event.seq,
+        event.turn_id,
+        event.type,
+        dict(event.payload),
+        event.created_at,
+    )
+
+
+def _said(told: Payload, at: str) -> str:
+    return f"\n## {_line(_first_line(told['text']))}\n\n*{at}*\n\n{_quote(told['text'])}\n"
+
+
+def _text(told: Payload, _at: str) -> str:
+    return f"{told['text'].rstrip()}\n"
+
+
+def _thought(told: Payload, _at: str) -> str:
+    return f"<details><summary>Thought</summary>\n\n{_quote(told['text'])}\n\n</details>\n"
+
+
+def _command(told: Payload, _at: str) -> str:
+    why = f"\n*The agent's reason: {_line(told['reason'])}*\n" if told.get("reason") else ""
+    return f"{why}\n{_fence('$ ' + told['command'], 'sh')}\n"
+
+
+def _output(told: Payload, _at: str) -> str:
+    if told["encoding"] == "base64":
+        return f"*{len(base64.b64decode(told['data']))} bytes that are no text*\n"
+    return f"{_fence(told['data'].rstrip())}\n"
+
+
+def _finished(told: Payload, _at: str) -> str:
+    if told["state"] == "done":
+        cut = ", cut" if told["truncated"] else ""
+        return f"*exit status {told['exit_status']}{cut}*\n"
+    return f"*{told['state'].replace('_', ' ')}*\n"
+
+
+def _refused(told: Payload, _at: str) -> str:
+    return f"\n{_fence('$ ' + str(told['command']), 'sh')}\n*Not run. {_line(told['why'])}*\n"
+
+
+def _asked(told: Payload, _at: str) -> str:
+    return f"*Asked: {_line(told['title'])} ({told['class']})*\n"
+
+
+def _answered(told: Payload, at: str) -> str:
+    return f"*{told['state'].capitalize()} by {told['by']}, {at}*\n"
+
+
+def _card(told: Payload, _at: str) -> str:
+    rows = "".join(f"- {_line(row['label'])}: {_line(row['value'])}\n" for row in told["rows"])
+    return f"**{_line(told['title'])}**: {_line(told['summary'])}\n\n{rows}"
+
+
+def _plan(told: Payload, _at: str) -> str:
+    return "".join(
+        f"- [{'x' if step['status'] == 'completed' else ' '}] {_line(step['text'])}\n"
+        for step in told["steps"]
+    )
+
+
+def _tool(told: Payload, _at: str) -> str:
+    return f"*{_line(told['title'])}: {told['status'].replace('_', ' ')}*\n"
+
+
+def _ended(told: Payload, _at: str) -> str:
+    if told["state"] == "done":
+        return ""
+    return f"*{told['state'].capitalize()}. {_line(told['error'] or '')}*\n"
+
+
+_WRITERS: dict[str, Callable[[Payload, str], str]] = {
+    "turn.started": _said,
+    "text": _text,
+    "thought": _thought,
+    "command.started": _command,
+    "command.output": _output,
+    "command.finished": _finished,
+    "command.refused": _refused,
+    "approval.requested": _asked,
+    "approval.answered": _answered,
+    "card": _card,
+    "plan": _plan,
+    "tool": _tool,
+    "turn.finished": _ended,
+}
+
+
+def _line(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().split("\n", 1)[0]
+    return line if len(line) <= 80 else f"{line[:79]}…"
+
+
+def _quote(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+
+
+def _fence(text: str, kind: str = "") -> str:
+    """A block that nothing inside it can close."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{kind}\n{text}\n{fence}"
