@@ -14,6 +14,7 @@ SECTIONS = {
     "mux": "bench.mux",
     "files": "bench.files",
     "terminals": "bench.terminals",
+    "agents": "bench.agents",
 }
 
 

@@ -149,7 +149,7 @@ class FileHands:
             use(tx)
             sql.append(tx, turn.conversation_id, turn.id, "tool", msgspec.to_builtins(step))
 
-        await self._journal.write(change)
+        await self._journal.apart(change)
 
     async def _step(self, step: ToolCall, status: str, detail: str | None = None) -> None:
         shown = msgspec.structs.replace(step, status=status, detail=step.detail if detail is None else detail)

@@ -165,7 +165,7 @@ class Flight:
             return await self._flushed(TurnEnding(TurnState.LOST, str(error)))
         except Problem as error:
             return await self._flushed(TurnEnding(TurnState.FAILED, error.message))
-        except (TurnCancelled, asyncio.CancelledError):
+        except (TurnCancelled, TurnEnded, asyncio.CancelledError):
             return await self._flushed(self._ending_said or TurnEnding(TurnState.CANCELLED))
         except Exception:
             if self._journal.failure is None:

@@ -11,7 +11,7 @@ from clawdbox.agents.journal import Journal
 from clawdbox.agents.model import Turn, WaitsFor
 from clawdbox.agents.runtimes.port import TurnCancelled
 from clawdbox.approvals.model import Approval, Asked, Bound, Grant, Kind, Option, State
-from clawdbox.approvals.rules import bound_of, why_not
+from clawdbox.approvals.rules import answered_before, bound_of, why_not
 from clawdbox.approvals.service import Approvals
 from clawdbox.policy import Class, Judgement, Mode, Tier, Verdict, decide, judge, judge_file
 from clawdbox.ssh.model import Connection
@@ -140,6 +140,8 @@ class Gate:
             return Pass(bound, grant=found, option=_first(asked.options, allows=True))
         approval = await self._settled(found)
         option = approval.option_id or _first(asked.options, allows=approval.state is State.ALLOWED)
+        if approval.kind is Kind.QUESTION and answered_before(approval, bound):
+            return Pass(bound, option=option)  # the agent, or the box, died before it heard the answer
         if await self._store.read(lambda r: self._approvals.usable(r, approval, bound)):
             return Pass(bound, approval=approval, option=option)
         return Pass(bound, refused=why_not(approval), approval=approval, option=option)

@@ -272,7 +272,7 @@ class TurnHands:
         self._check()
         if passed.refused is None:
             try:
-                await self._journal.write(self._gate.using(passed))
+                await self._journal.apart(self._gate.using(passed))
             except Conflict as used_up:
                 return Decision(False, None, used_up.message)
             return Decision(True, passed.option, "It was allowed.")

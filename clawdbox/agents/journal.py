@@ -79,6 +79,21 @@ class Journal:
             before, self._drafts, self._size = self._drafts, [], 0
             return await self._write(before, fn)
 
+    async def apart(self, fn: Callable[[Tx], T]) -> T:
+        """After everything put down so far is committed, `fn` in a transaction of its own, whose errors are the caller's.
+
+        Raises TurnEnded.
+        """
+        await self.flush()
+        turn = self._turn
+
+        def change(tx: Tx) -> T:
+            if not sql.in_flight(tx, turn):
+                raise TurnEnded
+            return fn(tx)
+
+        return await self._store.write(change)
+
     async def read(self, fn: Callable[[Reader], T]) -> T:
         """After everything put down so far is committed."""
         await self.flush()

@@ -137,6 +137,16 @@ def usable(approval: Approval, wanted: str, now: datetime, ttl: timedelta) -> bo
     )
 
 
+def answered_before(approval: Approval, bound: Bound) -> bool:
+    """Whether this very question was allowed and the answer handed out: asked again, it is answered again.
+
+    What it lets happen is the asker's, who asks once for each thing it does.
+    """
+    return (
+        approval.state is State.ALLOWED and approval.used_at is not None and approval.digest == digest(bound)
+    )
+
+
 def why_not(approval: Approval) -> str:
     """For the agent and the person: why this may not happen."""
     if approval.state is State.VOID and approval.void_reason:

@@ -244,6 +244,18 @@ class TestQuestions:
         assert (allowed.allowed, allowed.option) == (True, "yes")
         assert (denied.allowed, denied.option) == (False, "no")
 
+    async def test_an_answer_that_was_not_heard_is_given_again(self, here: World, agent: Thinker) -> None:
+        async def script(hands: Hands) -> list[Decision]:
+            question = Question("q1", "Edit /etc/motd", self.OPTIONS)
+            return [await hands.ask(question), await hands.ask(question)]
+
+        agent.script = script
+        turn = await here.send("go")
+        await answer(here, await asked(here), True)
+        await here.ended(turn)
+        assert agent.results[0] == [Decision(True, "yes", "It was allowed.")] * 2
+        assert len((await here.approvals.page(here.account_id, "all", 10, 0))[0]) == 1
+
 
 class TestGoingOn:
     async def test_a_question_outlives_the_lease_and_the_box(self, here: World, agent: Thinker) -> None:
