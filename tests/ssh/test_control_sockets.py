@@ -452,6 +452,56 @@ class TestAHook:
         await world.close(lease)
         assert await waiting == (255, b"", b"clawdbox: The session was closed.\n")
 
+    async def test_a_bare_one_hands_on_the_command_and_nothing_else(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        lease = await world.ready()
+        socket = await world.box.control_sockets.open_for(lease, name="agent", bare=True)
+        assert socket is not None
+        there = Ride.over(socket.path, tmp_path)
+        said = await there(
+            "cat; echo [$LC_COLOUR]", stdin=b"rm -rf /\n", options=("-o", "SetEnv LC_COLOUR=blue")
+        )
+        assert said == (0, b"[]\n", b"")
+        (tmp_path / "in").write_bytes(b"unseen")
+        with (tmp_path / "in").open("rb") as source:
+            process = await begin(*there.ssh, there.host, "cat; echo end >&2; exit 4", stdin=source)
+            assert await asyncio.wait_for(process.communicate(), 30) == (b"", b"end\n")
+        assert process.returncode == 4
+
+    async def test_it_hears_when_a_command_is_more_than_its_text(self, world: World, tmp_path: Path) -> None:
+        lease = await world.ready()
+        asked: list[bool] = []
+
+        async def ask(request: Request) -> Verdict:
+            asked.append(request.exact)
+            return Verdict(True)
+
+        socket = await world.box.control_sockets.open_for(lease, name="agent", ask=ask)
+        assert socket is not None
+        there = Ride.over(socket.path, tmp_path)
+        for command in (b"echo \xff", rb"echo '\xff'", "echo ü".encode()):
+            await run(*there.ssh, there.host, os.fsdecode(command))
+        assert asked == [False, True, True]
+
+    async def test_its_stable_path_leads_to_whichever_of_its_sockets_is_open(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        sockets = world.box.control_sockets
+        first = await sockets.open_for(await world.ready(), name="agent", link="talk")
+        path = sockets.stable_path("talk")
+        assert first is not None
+        assert path is not None
+        there = Ride.over(path, tmp_path)
+        assert (await there("echo one")).out == b"one\n"
+        second = await sockets.open_for(await world.start(), name="agent", link="talk")
+        assert second is not None
+        await sockets.close(first)
+        assert (await there("echo two")).out == b"two\n"
+        await world.close(second.lease)
+        assert not path.is_symlink()
+        assert (await there("echo three")).code == 255
+
     async def test_inside_proxy_mode_each_command_is_asked_about_too(
         self, world: World, tmp_path: Path
     ) -> None:

@@ -43,13 +43,15 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Request(msgspec.Struct, frozen=True):
     """One thing that a client asks for. `command` is the command line or the name of a subsystem; `target` where a
-    forward begins and leads to; `pid` the client's process."""
+    forward begins and leads to; `pid` the client's process. `exact` is false when `command` is not every byte that
+    would run, since those are no text."""
 
     use: Use
     command: str | None = None
     pty: bool = False
     target: str | None = None
     pid: int = 0
+    exact: bool = True
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -59,9 +59,12 @@ class ControlDesk:
         name: str,
         policy: Callable[[], Awaitable[Policy]],
         ask: Ask | None,
+        *,
+        bare: bool = False,
     ) -> None:
         self.lease = lease
         self.name = name
+        self.bare = bare
         self.closing = asyncio.Event()
         self.on_stop: Act = _nothing
         self.on_exit: Act = _nothing

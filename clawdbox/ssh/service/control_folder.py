@@ -50,6 +50,12 @@ class ControlFolder:
         fresh.symlink_to(to.name)
         fresh.replace(link)
 
+    def unpoint(self, id_: str, from_: Path) -> None:
+        """Lead an id's path nowhere, unless it leads to another socket by now."""
+        with suppress(FileNotFoundError):
+            if self.link(id_).readlink().name == from_.name:
+                self.point(id_, None)
+
     def _make(self) -> bool:
         try:
             with suppress(FileExistsError):

@@ -28,9 +28,12 @@ _ENDING_S = DRAIN_S + 5.0
 
 
 class ControlSocket(msgspec.Struct, frozen=True):
+    """`link` is the id of a path that leads to it, too, and stays the same from lease to lease."""
+
     lease: Lease
     server: ControlServer
     desk: ControlDesk
+    link: str | None = None
 
     @property
     def path(self) -> Path:
@@ -97,16 +100,25 @@ class ControlSockets:
             socket.server.stop_listening()
             socket.server.close_forwards()
             socket.desk.close()
+            self._unlink(socket)
             self._spawn(socket.server.close(_ENDING_S))
             self._point(socket.lease.connection_id)
 
     async def open_for(
-        self, lease: Lease, *, name: str = "", policy: Policy | None = None, ask: Ask | None = None
+        self,
+        lease: Lease,
+        *,
+        name: str = "",
+        policy: Policy | None = None,
+        ask: Ask | None = None,
+        link: str | None = None,
+        bare: bool = False,
     ) -> ControlSocket | None:
         """A socket of a lease. One with a `name` stands beside the lease's own, with a policy and a hook of its own.
 
         `ask` is asked before each thing that the policy allows (nothing but commands and terminals, unless `policy`
         says otherwise), inside `-O proxy`, too. Whatever it raises is a no; a client that leaves cancels it. Closed by `close` or with the lease.
+        With `link` it is reached by `stable_path(link)`, too. A `bare` one hands on commands alone: neither input nor environment of a client.
         None when the box offers no control sockets, or the lease has ended meanwhile. Raises OSError.
         """
         if self._folder is None or self._poller is None or lease.id not in self._leases.held:
@@ -117,15 +129,23 @@ class ControlSockets:
         async def own() -> Policy:
             return fixed or await self._policy_of(lease.connection_id)
 
-        desk = ControlDesk(self._store, self._ledger, self._leases, lease, name or "session", own, ask)
+        desk = ControlDesk(
+            self._store, self._ledger, self._leases, lease, name or "session", own, ask, bare=bare
+        )
         server = ControlServer(self._folder.socket(lease.id, name), desk, self._poller, self._winch)
         server.start()
-        socket = ControlSocket(lease, server, desk)
+        socket = ControlSocket(lease, server, desk, link)
         desk.on_stop = lambda: self._stop_listening(socket)
         desk.on_exit = lambda: self._end_lease(lease)
         self._sockets.setdefault(lease.id, []).append(socket)
         self._point(lease.connection_id)
+        if link is not None:
+            self._folder.point(link, server.path)
         return socket
+
+    def stable_path(self, link: str) -> Path | None:
+        """Where sockets opened with that `link` are reached, whichever is open; None without control sockets."""
+        return self._folder.link(link) if self._folder else None
 
     async def close(self, socket: ControlSocket) -> None:
         """Before its lease ends, such as when an agent is done."""
@@ -134,8 +154,14 @@ class ControlSockets:
             mine.remove(socket)
         socket.server.stop_listening()
         socket.desk.close()
+        self._unlink(socket)
         self._point(socket.lease.connection_id)
         await socket.server.close(_ENDING_S)
+
+    def _unlink(self, socket: ControlSocket) -> None:
+        if socket.link is not None and self._folder is not None:
+            with suppress(OSError):
+                self._folder.unpoint(socket.link, socket.path)
 
     async def _stop_listening(self, socket: ControlSocket) -> None:
         socket.server.stop_listening()

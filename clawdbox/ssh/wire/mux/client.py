@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
+import msgspec
+
 from clawdbox.ssh.rules.control import Request, Use
 from clawdbox.ssh.wire.link import Wanted
 from clawdbox.ssh.wire.model import ChannelRefused, LinkLost
@@ -221,6 +223,9 @@ class Client:
         # Before SESSION_OPENED: the client makes its terminal raw as soon as it hears that.
         wanted = _wanted(wish, tty.modes(numbers[0]), tty.size(numbers[0]))
         streams = Streams(*self._adopt(numbers))
+        if self._desk.bare:
+            streams.stdin.close()
+            wanted, streams = _bare(wanted, streams)
         try:
             await self._carried(request_id, wish, wanted, streams)
         finally:
@@ -325,4 +330,19 @@ def request_of(wanted: Wanted, pid: int) -> Request:
         return Request(Use.SUBSYSTEM, wanted.subsystem, wanted.pty, pid=pid)
     if wanted.command is None:
         return Request(Use.SHELL, None, wanted.pty, pid=pid)
-    return Request(Use.COMMAND, wanted.command.decode("utf-8", "backslashreplace"), wanted.pty, pid=pid)
+    text = wanted.command.decode("utf-8", "backslashreplace")
+    return Request(Use.COMMAND, text, wanted.pty, pid=pid, exact=text.encode() == wanted.command)
+
+
+class _Nothing:
+    """A standard input that is at its end."""
+
+    async def read(self) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        pass
+
+
+def _bare(wanted: Wanted, streams: Streams) -> tuple[Wanted, Streams]:
+    return msgspec.structs.replace(wanted, env={}), Streams(_Nothing(), streams.stdout, streams.stderr)

@@ -27,6 +27,8 @@ class Permit(Protocol):
 
 
 class Desk(Protocol):
+    bare: bool  # a command gets no input and no environment of the client: what was admitted is all that runs
+
     async def admit(self, request: Request) -> Permit:
         """Raises Refused. May wait for somebody who is asked; a client that leaves cancels the wait."""
 
