@@ -76,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     turn_max_cost_usd: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     turn_max_s: Seconds = 3600
     unattended_commands: Count = 20
+    revert_after_s: Seconds = 180
 
     # Web apps of servers: on ports of their own (0: the ones after the box's port), or on host names of their own
     forward_web_port: Port = 0

@@ -10,7 +10,7 @@ from clawdbox import logs
 from clawdbox.agents import sql
 from clawdbox.agents.file_hands import TextFiles
 from clawdbox.agents.gate import Gate, ReadSettings
-from clawdbox.agents.hands import Commands, Limits, TurnHands, Work
+from clawdbox.agents.hands import Commands, Limits, Prepare, TurnHands, Work
 from clawdbox.agents.journal import Journal, TurnEnded
 from clawdbox.agents.model import Context, Conversation, Turn, TurnEnding, TurnState
 from clawdbox.agents.rules import limits as limit_rules
@@ -39,6 +39,7 @@ class Tools(msgspec.Struct, frozen=True):
     approvals: Approvals
     settings: ReadSettings
     limits: Limits
+    prepare: Prepare
     end_turn: EndTurn
     stopping: asyncio.Event
 
@@ -198,6 +199,7 @@ class Flight:
             tools.limits,
             work,
             self._cancelled,
+            tools.prepare,
         )
 
     async def _end(self, ending: TurnEnding) -> None:

@@ -88,6 +88,9 @@ class Work(msgspec.Struct, frozen=True):
         return self.conversation.account_id
 
 
+Prepare = Callable[[Work, Pass, str], Awaitable[None]]  # what has to happen before an allowed command begins
+
+
 class TurnHands:
     """The `Hands` of one turn. Commands run on its lease, in the name of the account that sent the message."""
 
@@ -101,7 +104,9 @@ class TurnHands:
         limits: Limits,
         work: Work,
         cancelled: asyncio.Event,
+        prepare: Prepare,
     ) -> None:
+        self._prepare = prepare
         self._store = store
         self._clock: Clock = store.clock
         self._commands = commands
@@ -224,6 +229,7 @@ class TurnHands:
                 return await self._refused(wish, passed)
             more = {"class": passed.klass, "reason": reason, "call_id": call_id}
             try:
+                await self._prepare(self._work, passed, command)
                 return await self._run(command, title, timeout_s, more, self._gate.using(passed))
             except Conflict as conflict:
                 if conflict.code == "session_reconnecting":
@@ -275,6 +281,8 @@ class TurnHands:
                 await self._journal.apart(self._gate.using(passed))
             except Conflict as used_up:
                 return Decision(False, None, used_up.message)
+            if wish.text is not None:
+                await self._prepare(self._work, passed, wish.text)
             return Decision(True, passed.option, "It was allowed.")
         if wish.text is not None:
             await self._refused(wish, passed)

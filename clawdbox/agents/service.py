@@ -11,8 +11,9 @@ from clawdbox.agents import sql
 from clawdbox.agents.catalogue import Catalogue
 from clawdbox.agents.file_hands import TextFiles
 from clawdbox.agents.flight import Flight, Job, Tools
-from clawdbox.agents.gate import ReadSettings
-from clawdbox.agents.hands import Commands, Limits
+from clawdbox.agents.gate import Pass, ReadSettings
+from clawdbox.agents.guard import Guard
+from clawdbox.agents.hands import Commands, Limits, Work
 from clawdbox.agents.model import (
     Context,
     Conversation,
@@ -82,9 +83,11 @@ class Conversations(Catalogue):
             approvals,
             account_settings,
             limits,
+            self._prepare,
             self._writes.end,
             self._stopping,
         )
+        self.guard = Guard(store, ledger, hub, settings, commands)
         self._flights: dict[str, Flight] = {}
         self._sending: set[asyncio.Task[Any]] = set()
         approvals.on_changed = self._writes.approval_changed
@@ -105,6 +108,9 @@ class Conversations(Catalogue):
         job = await self._store.write(lambda tx: self._begin(tx, actor, account_id, conversation_id, text))
         self._fly(job)
         return job.turn
+
+    async def _prepare(self, work: Work, passed: Pass, command: str) -> None:
+        await self.guard.arm(work.actor, work.account_id, work.turn, passed, command)
 
     def _fly(self, job: Job) -> None:
         self._commands.touch(job.turn.session_lease_id)
@@ -218,6 +224,7 @@ class Conversations(Catalogue):
 
     async def lease_active(self, lease: Lease) -> None:
         """What waited for a session goes on."""
+        await self.guard.lease_active(lease)
         for job in await self._store.read(lambda r: self._taken_up(r, lease)):
             if job.turn.id not in self._flights and not self._stopping.is_set():
                 self._fly(job)
@@ -267,10 +274,12 @@ class Conversations(Catalogue):
                     self._writes.end(tx, account_id, turn, rules.CRASHED)
 
         await self._store.write(change)
+        self.guard.start()
 
     async def stop(self) -> None:
         """End or park every running turn. Before the leases stop, so that their ends are still seen."""
         self._stopping.set()
+        await self.guard.stop()
         if self._sending:
             await asyncio.wait(self._sending)
         flights = list(self._flights.values())

@@ -492,3 +492,22 @@ CREATE TABLE approval_grants (
 CREATE UNIQUE INDEX approval_grants_living_idx ON approval_grants (session_lease_id, digest) WHERE ended_at IS NULL;
 
 CREATE INDEX approval_grants_account_id_idx ON approval_grants (account_id) WHERE ended_at IS NULL;
+
+CREATE TABLE reverts (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  connection_id TEXT NOT NULL REFERENCES ssh_connections (id),
+  turn_id TEXT NOT NULL REFERENCES turns (id),
+  command TEXT NOT NULL,
+  what TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'arming'
+    CHECK (state IN ('arming', 'armed', 'unguarded', 'confirmed', 'reverted', 'unknown')),
+  detail TEXT NOT NULL DEFAULT '',
+  due_at TEXT,
+  created_at TEXT NOT NULL,
+  ended_at TEXT
+) STRICT;
+
+CREATE INDEX reverts_connection_id_idx ON reverts (connection_id, id DESC);
+
+CREATE INDEX reverts_armed_idx ON reverts (due_at) WHERE state IN ('arming', 'armed');

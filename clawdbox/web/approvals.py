@@ -8,7 +8,9 @@ from litestar import delete, get, post
 from litestar.params import JSONBody, QueryParameter
 
 from clawdbox.approvals import rules
-from clawdbox.approvals.model import Approval, Grant
+from clawdbox.approvals.model import Approval, Grant, Kind
+from clawdbox.policy import Class
+from clawdbox.policy.revert import revert_plan
 from clawdbox.ssh.model import Connection
 from clawdbox.web.box import Box
 from clawdbox.web.fields import PathId
@@ -20,6 +22,12 @@ class OptionView(msgspec.Struct, frozen=True):
     id: str
     label: str
     kind: str
+
+
+class UndoView(msgspec.Struct, frozen=True):
+    """What the server puts back by itself after the command, unless a person confirms that they are still in."""
+
+    what: str
 
 
 class ApprovalView(msgspec.Struct, frozen=True, rename={"klass": "class"}):
@@ -46,6 +54,7 @@ class ApprovalView(msgspec.Struct, frozen=True, rename={"klass": "class"}):
     options: list[OptionView]
     option_id: str | None
     may_grant: bool
+    revert: UndoView | None
     created_at: datetime
     expires_at: datetime
     answered_at: datetime | None
@@ -200,6 +209,7 @@ def _view(
         options=[OptionView(option.id, option.label, option.kind) for option in approval.options],
         option_id=approval.option_id,
         may_grant=rules.may_grant(approval),
+        revert=_undo(approval),
         created_at=approval.created_at,
         expires_at=approval.expires_at,
         answered_at=approval.answered_at,
@@ -207,6 +217,15 @@ def _view(
         used_at=approval.used_at,
         void_reason=approval.void_reason,
     )
+
+
+def _undo(approval: Approval) -> UndoView | None:
+    plan = (
+        revert_plan(approval.command)
+        if approval.command and approval.kind is not Kind.FILE and approval.klass == Class.LOCK_OUT.value
+        else None
+    )
+    return UndoView(plan.what) if plan else None
 
 
 def _grant_view(grant: Grant, labels: dict[str, Connection]) -> GrantView:

@@ -103,6 +103,7 @@ from clawdbox.web.recordings import (
     stop_recording,
 )
 from clawdbox.web.recovery_words import confirm_recovery_words, reveal_recovery_words
+from clawdbox.web.reverts import confirm_revert, list_open_reverts, list_reverts
 from clawdbox.web.sessions import close_session, exec_command, get_session, list_sessions, start_session
 from clawdbox.web.settings import change_settings, get_settings
 from clawdbox.web.snippets import (
@@ -213,6 +214,9 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         withdraw_approval_grant,
         stop_agents_of_session,
         stop_all_agents,
+        list_open_reverts,
+        list_reverts,
+        confirm_revert,
     ],
     "Server": [get_facts, get_stats, follow_stats, measure_shell_start],
     "Fleet": [start_fleet_run, list_fleet_runs, get_fleet_run, get_fleet_answer, cancel_fleet_run],

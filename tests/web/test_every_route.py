@@ -175,6 +175,9 @@ PATCH /api/v1/conversations/{conversation_id}
 DELETE /api/v1/conversations/{conversation_id}
 GET /api/v1/conversations/search
 GET /api/v1/conversations/{conversation_id}/export
+GET /api/v1/reverts
+GET /api/v1/connections/{connection_id}/reverts
+POST /api/v1/reverts/{revert_id}/confirm
 GET /api/v1/approvals
 GET /api/v1/approvals/{approval_id}
 POST /api/v1/approvals/{approval_id}/answer
