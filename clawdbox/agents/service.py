@@ -12,7 +12,6 @@ from clawdbox.agents.catalogue import Catalogue
 from clawdbox.agents.file_hands import TextFiles
 from clawdbox.agents.flight import Flight, Job, Tools
 from clawdbox.agents.gate import Pass, ReadSettings
-from clawdbox.agents.guard import Guard
 from clawdbox.agents.hands import Commands, Limits, Work
 from clawdbox.agents.model import (
     Context,
@@ -22,6 +21,7 @@ from clawdbox.agents.model import (
     TurnState,
     WaitsFor,
 )
+from clawdbox.agents.reverts.guard import Guard
 from clawdbox.agents.rules import conversations as conversation_rules
 from clawdbox.agents.rules import turns as rules
 from clawdbox.agents.rules.limits import TurnLimits

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 from litestar import get, post
 
-from clawdbox.agents.rules.reverts import Revert
+from clawdbox.agents.reverts.rules import Revert
 from clawdbox.web.fields import PathId
 from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, at

@@ -7,7 +7,7 @@ import pytest
 
 from clawdbox.agents import gate
 from clawdbox.agents.model import TurnState
-from clawdbox.agents.rules.reverts import RevertState
+from clawdbox.agents.reverts.rules import RevertState
 from clawdbox.errors import Conflict, NotFound
 from clawdbox.policy import Class, Judgement
 from clawdbox.ssh.model import CloseReason, ExecAnswer

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from clawdbox import logs
-from clawdbox.agents import sql
+from clawdbox.agents import sql as turn_sql
 from clawdbox.agents.gate import Pass
 from clawdbox.agents.hands import Commands
 from clawdbox.agents.model import Turn
-from clawdbox.agents.rules import reverts as rules
-from clawdbox.agents.rules.reverts import Revert, RevertState
+from clawdbox.agents.reverts import rules, sql
+from clawdbox.agents.reverts.rules import Revert, RevertState
 from clawdbox.errors import Conflict, Problem
 from clawdbox.events import Actor, Hub, Ledger
 from clawdbox.events.model import SYSTEM
@@ -167,9 +167,9 @@ class Guard:
             "state": after.state,
             "due_at": after.due_at,
         }
-        conversation_id = sql.conversation_of_turn(tx, after.turn_id)
+        conversation_id = turn_sql.conversation_of_turn(tx, after.turn_id)
         payload = {"revert_id": after.id, "what": after.what, **told}
-        sql.append(tx, conversation_id, after.turn_id, "revert", payload)
+        turn_sql.append(tx, conversation_id, after.turn_id, "revert", payload)
         self._ledger.event(tx, after.account_id, "revert.changed", "revert", after.id, told)
         self._ledger.audit(
             tx, actor, f"revert.{after.state}", "revert", after.id, detail=told, account_id=after.account_id

@@ -1,0 +1,1 @@
+"""Changes that a server undoes by itself unless somebody confirms that they are still in."""
