@@ -8,9 +8,10 @@ import msgspec
 
 from clawdbox import logs
 from clawdbox.agents import sql
+from clawdbox.agents.commands import Commands
 from clawdbox.agents.file_hands import TextFiles
 from clawdbox.agents.gate import Gate, ReadSettings
-from clawdbox.agents.hands import Commands, Limits, Prepare, TurnHands, Work
+from clawdbox.agents.hands import Limits, Prepare, TurnHands, Work
 from clawdbox.agents.journal import Journal, TurnEnded
 from clawdbox.agents.model import Context, Conversation, Turn, TurnEnding, TurnState
 from clawdbox.agents.rules import limits as limit_rules

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from clawdbox.agents import replay, sql
 from clawdbox.agents.command_output import Output
+from clawdbox.agents.commands import Commands, Within
 from clawdbox.agents.file_hands import FileHands, TextFiles
 from clawdbox.agents.gate import Gate, Pass, Wish
 from clawdbox.agents.journal import Journal
@@ -33,36 +34,9 @@ from clawdbox.clock import Clock
 from clawdbox.errors import Conflict, Problem
 from clawdbox.events import Actor
 from clawdbox.ids import new_id
-from clawdbox.ssh.model import ExecAnswer
 from clawdbox.store import Store, Tx
 
-Within = Callable[[Tx], None]
 MAX_STATE = 4 * 1024 * 1024
-
-
-class Commands(Protocol):
-    """What this room needs of `ssh.service.execs`: one command at most once, and a sign that a lease is in use."""
-
-    async def execute(
-        self,
-        actor: Actor,
-        account_id: str,
-        lease_id: str,
-        command: str,
-        *,
-        timeout_s: float,
-        max_output_bytes: int,
-        turn_id: str | None = None,
-        execution_id: str | None = None,
-        on_output: Callable[[str, bytes], Awaitable[None]] | None = None,
-        cancel: asyncio.Event | None = None,
-        on_start: Within | None = None,
-        on_end: Callable[[str, Any], Within] | None = None,
-    ) -> ExecAnswer: ...
-
-    async def until_up(self, account_id: str, lease_id: str) -> None: ...
-
-    def touch(self, lease_id: str) -> None: ...
 
 
 class Limits(msgspec.Struct, frozen=True):

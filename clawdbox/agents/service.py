@@ -9,10 +9,11 @@ import msgspec
 from clawdbox.accounts.model import AccountSettings
 from clawdbox.agents import sql
 from clawdbox.agents.catalogue import Catalogue
+from clawdbox.agents.commands import Commands
 from clawdbox.agents.file_hands import TextFiles
 from clawdbox.agents.flight import Flight, Job, Tools
 from clawdbox.agents.gate import Pass, ReadSettings
-from clawdbox.agents.hands import Commands, Limits, Work
+from clawdbox.agents.hands import Limits, Work
 from clawdbox.agents.model import (
     Context,
     Conversation,

@@ -8,8 +8,8 @@ import msgspec
 
 from clawdbox import logs
 from clawdbox.agents import sql as turn_sql
+from clawdbox.agents.commands import Commands
 from clawdbox.agents.gate import Pass
-from clawdbox.agents.hands import Commands
 from clawdbox.agents.model import Turn
 from clawdbox.agents.reverts import rules, sql
 from clawdbox.agents.reverts.rules import Revert, RevertState
