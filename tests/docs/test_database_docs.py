@@ -229,7 +229,8 @@ def test_kinds_of_relation_follow_from_nulls_and_unique_indexes() -> None:
     kinds = {f"{one.child.name}.{one.key.column}": one.kind for one in relations(SCHEMA)}
     assert kinds["ssh_connections.account_id"] == "1 : N"
     assert kinds["account_settings.account_id"] == "1 : 0..1"
-    assert kinds["conversations.connection_id"] == "1 : 0..1"
+    assert kinds["conversations.connection_id"] == "1 : N"
+    assert kinds["runtime_states.conversation_id"] == "1 : 0..1"
     assert kinds["executions.turn_id"] == "0..1 : N"
     assert kinds["turns.conversation_id"] == "1 : N"  # unique among running ones only
 
@@ -322,7 +323,7 @@ def test_files_with_sql_are_found() -> None:
 
 def test_the_box_deletes_only_where_the_pages_say_so() -> None:
     deleted = {table for text in SOURCES.values() for table in re.findall(r"DELETE FROM (\w+)", text)}
-    assert deleted == {"fleet_runs", "idempotency_keys", "snippets"}
+    assert deleted == {"fleet_runs", "idempotency_keys", "runtime_states", "snippets"}
 
 
 def test_values_that_no_check_lists_occur_in_the_code() -> None:
