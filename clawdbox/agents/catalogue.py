@@ -82,18 +82,20 @@ class Catalogue(ConversationReads):
 
         return await self._store.write(change)
 
-    async def archive(self, actor: Actor, account_id: str, conversation_id: str) -> None:
-        """It is shown no more; what was said stays. Raises Conflict `turn_running`."""
+    async def archive(self, actor: Actor, account_id: str, conversation_id: str) -> Conversation:
+        """It is listed no more; what was said stays. Repeatable. Raises Conflict `turn_running`."""
 
-        def change(tx: Tx) -> None:
+        def change(tx: Tx) -> Conversation:
             before = sql.conversation(tx, account_id, conversation_id)
             rules.check_idle(sql.running_turn_id(tx, conversation_id))
-            if before.archived_at is None:
-                after = msgspec.structs.replace(before, archived_at=tx.now)
-                sql.save_conversation(tx, after)
-                self._changed(tx, actor, after, "conversation.archived")
+            if before.archived_at is not None:
+                return before
+            after = msgspec.structs.replace(before, archived_at=tx.now)
+            sql.save_conversation(tx, after)
+            self._changed(tx, actor, after, "conversation.archived")
+            return after
 
-        await self._store.write(change)
+        return await self._store.write(change)
 
     def _changed(self, tx: Tx, actor: Actor, conversation: Conversation, action: str) -> None:
         payload = {"connection_id": conversation.connection_id, "runtime": conversation.runtime}

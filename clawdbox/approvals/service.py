@@ -169,15 +169,16 @@ class Approvals:
         sql.insert_grant(tx, made)
         self._tell_grant(tx, actor, made, "made")
 
-    async def withdraw(self, actor: Actor, account_id: str, grant_id: str) -> None:
+    async def withdraw(self, actor: Actor, account_id: str, grant_id: str) -> Grant:
         """Repeatable."""
 
-        def change(tx: Tx) -> None:
+        def change(tx: Tx) -> Grant:
             found = sql.grant(tx, account_id, grant_id)
             if sql.end_grant(tx, grant_id, "withdrawn"):
                 self._tell_grant(tx, actor, found, "ended")
+            return sql.grant(tx, account_id, grant_id)
 
-        await self._store.write(change)
+        return await self._store.write(change)
 
     def end_grants(self, tx: Tx, account_id: str, lease_id: str | None, reason: str) -> int:
         """Of a lease, or of the whole account: `reason` is session_ended or agents_stopped."""

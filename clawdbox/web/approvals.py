@@ -92,6 +92,11 @@ class GrantView(msgspec.Struct, frozen=True, rename={"klass": "class"}):
     klass: str
     used_count: int
     created_at: datetime
+    ended_at: datetime | None
+
+
+class OneGrant(msgspec.Struct, frozen=True):
+    grant: GrantView
 
 
 class GrantList(msgspec.Struct, frozen=True):
@@ -159,14 +164,16 @@ async def list_approval_grants(request: Req) -> GrantList:
 
 @delete(
     "/approval-grants/{grant_id:str}",
+    status_code=200,
     opt={"action": "approval_grant.withdraw"},
     summary="Ask again from now on",
     responses=usual(404, 409),
 )
-async def withdraw_approval_grant(request: Req, grant_id: PathId) -> None:
+async def withdraw_approval_grant(request: Req, grant_id: PathId) -> OneGrant:
     """What runs already goes on. Repeatable."""
     box, who = at(request)
-    await box.approvals.withdraw(who.actor, who.account_id, grant_id)
+    withdrawn = await box.approvals.withdraw(who.actor, who.account_id, grant_id)
+    return OneGrant(_grant_view(withdrawn, await _labels(box, who.account_id)))
 
 
 async def _views(box: Box, account_id: str, found: list[Approval]) -> list[ApprovalView]:
@@ -240,4 +247,5 @@ def _grant_view(grant: Grant, labels: dict[str, Connection]) -> GrantView:
         klass=grant.klass,
         used_count=grant.used_count,
         created_at=grant.created_at,
+        ended_at=grant.ended_at,
     )

@@ -286,14 +286,15 @@ async def change_conversation(
 
 @delete(
     "/conversations/{conversation_id:str}",
+    status_code=200,
     opt={"action": "conversation.archived"},
     summary="Put a conversation away",
     responses=usual(404, s409="An answer is still coming (`turn_running`)."),
 )
-async def archive_conversation(request: Req, conversation_id: PathId) -> None:
-    """It is listed no more; what was said in it stays, and can be read by its id."""
+async def archive_conversation(request: Req, conversation_id: PathId) -> OneConversation:
+    """It is listed no more, until something is said in it; what was said stays, and can be read by its id."""
     box, who = at(request)
-    await box.conversations.archive(who.actor, who.account_id, conversation_id)
+    return await _one(box, await box.conversations.archive(who.actor, who.account_id, conversation_id))
 
 
 @get(
