@@ -52,7 +52,7 @@ class Catalogue(ConversationReads):
                 new_id(tx.now), account_id, connection_id, runtime, options, title, tx.now
             )
             sql.insert_conversation(tx, made)
-            self._changed(tx, actor, made, "conversation.made")
+            self._changed(tx, actor, made, "conversation.made", "conversation.create")
             return made
 
         return await self._store.write(change)
@@ -77,7 +77,7 @@ class Catalogue(ConversationReads):
                         after, agent_session_id=f"{after.runtime}:{conversation_id}"
                     )
             sql.save_conversation(tx, after)
-            self._changed(tx, actor, after, "conversation.changed")
+            self._changed(tx, actor, after, "conversation.changed", "conversation.update")
             return after
 
         return await self._store.write(change)
@@ -92,14 +92,14 @@ class Catalogue(ConversationReads):
                 return before
             after = msgspec.structs.replace(before, archived_at=tx.now)
             sql.save_conversation(tx, after)
-            self._changed(tx, actor, after, "conversation.archived")
+            self._changed(tx, actor, after, "conversation.archived", "conversation.archive")
             return after
 
         return await self._store.write(change)
 
-    def _changed(self, tx: Tx, actor: Actor, conversation: Conversation, action: str) -> None:
+    def _changed(self, tx: Tx, actor: Actor, conversation: Conversation, event: str, action: str) -> None:
         payload = {"connection_id": conversation.connection_id, "runtime": conversation.runtime}
-        self._ledger.event(tx, conversation.account_id, action, "conversation", conversation.id, payload)
+        self._ledger.event(tx, conversation.account_id, event, "conversation", conversation.id, payload)
         self._ledger.audit(
             tx, actor, action, "conversation", conversation.id, detail=payload, account_id=conversation.account_id
         )  # fmt: skip

@@ -167,7 +167,7 @@ class Approvals:
             end_reason=None,
         )
         sql.insert_grant(tx, made)
-        self._tell_grant(tx, actor, made, "made")
+        self._tell_grant(tx, actor, made, "approval_grant.made", "approval_grant.create")
 
     async def withdraw(self, actor: Actor, account_id: str, grant_id: str) -> Grant:
         """Repeatable."""
@@ -175,7 +175,7 @@ class Approvals:
         def change(tx: Tx) -> Grant:
             found = sql.grant(tx, account_id, grant_id)
             if sql.end_grant(tx, grant_id, "withdrawn"):
-                self._tell_grant(tx, actor, found, "ended")
+                self._tell_grant(tx, actor, found, "approval_grant.ended", "approval_grant.withdraw")
             return sql.grant(tx, account_id, grant_id)
 
         return await self._store.write(change)
@@ -185,7 +185,7 @@ class Approvals:
         found = sql.living_grants(tx, account_id, lease_id)
         for grant in found:
             sql.end_grant(tx, grant.id, reason)
-            self._tell_grant(tx, SYSTEM, grant, "ended")
+            self._tell_grant(tx, SYSTEM, grant, "approval_grant.ended", "approval_grant.end")
         return len(found)
 
     # time
@@ -278,12 +278,10 @@ class Approvals:
             result=result, detail=detail, account_id=approval.account_id,
         )  # fmt: skip
 
-    def _tell_grant(self, tx: Tx, actor: Actor, grant: Grant, what: str) -> None:
+    def _tell_grant(self, tx: Tx, actor: Actor, grant: Grant, event: str, action: str) -> None:
         payload = {"connection_id": grant.connection_id, "session_id": grant.session_lease_id}
-        self._ledger.event(
-            tx, grant.account_id, f"approval_grant.{what}", "approval_grant", grant.id, payload
-        )
+        self._ledger.event(tx, grant.account_id, event, "approval_grant", grant.id, payload)
         self._ledger.audit(
-            tx, actor, f"approval_grant.{what}", "approval_grant", grant.id,
+            tx, actor, action, "approval_grant", grant.id,
             detail={"digest": grant.digest, "session_lease_id": grant.session_lease_id}, account_id=grant.account_id,
         )  # fmt: skip

@@ -213,7 +213,7 @@ async def list_runtimes(request: Req, connection_id: PathId) -> RuntimeList:
 
 @post(
     "/connections/{connection_id:str}/conversations",
-    opt={"action": "conversation.made"},
+    opt={"action": "conversation.create"},
     summary="Begin a conversation",
     responses=usual(404, 422, s409="The box has no such runtime (`runtime_unavailable`)."),
 )
@@ -271,7 +271,7 @@ async def export_conversation(
 
 @patch(
     "/conversations/{conversation_id:str}",
-    opt={"action": "conversation.changed"},
+    opt={"action": "conversation.update"},
     summary="Change a conversation",
     responses=usual(404, 422, s409="An answer is still coming (`turn_running`), or `runtime_unavailable`."),
 )
@@ -287,7 +287,7 @@ async def change_conversation(
 @delete(
     "/conversations/{conversation_id:str}",
     status_code=200,
-    opt={"action": "conversation.archived"},
+    opt={"action": "conversation.archive"},
     summary="Put a conversation away",
     responses=usual(404, s409="An answer is still coming (`turn_running`)."),
 )
