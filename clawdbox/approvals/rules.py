@@ -14,7 +14,7 @@ MAX_WORDS = 4000  # of the agent's own reason and detail
 # state → states it may become
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset({State.ALLOWED, State.DENIED, State.EXPIRED, State.VOID}),
-    State.ALLOWED: frozenset({State.EXPIRED, State.VOID}),  # while it is not used
+    State.ALLOWED: frozenset({State.VOID}),  # while it is not used
     State.DENIED: frozenset(),
     State.EXPIRED: frozenset(),
     State.VOID: frozenset(),

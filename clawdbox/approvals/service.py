@@ -150,7 +150,10 @@ class Approvals:
     # grants
 
     def _grant(self, tx: Tx, actor: Actor, approval: Approval) -> None:
+        """Unless there is one, or its session has ended: then a turn waits for the next, and is allowed this once."""
         if sql.living_grant(tx, approval.session_lease_id, approval.digest):
+            return
+        if not sql.lease_is_open(tx, approval.session_lease_id):
             return
         made = Grant(
             id=new_id(tx.now),

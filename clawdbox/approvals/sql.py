@@ -109,6 +109,13 @@ def use(tx: Tx, approval_id: str) -> bool:
 # grants
 
 
+def lease_is_open(r: Reader, lease_id: str) -> bool:
+    found = r.value(
+        "SELECT 1 FROM session_leases WHERE id = ? AND status IN ('pending', 'active')", (lease_id,)
+    )
+    return found is not None
+
+
 def grant(r: Reader, account_id: str, grant_id: str) -> Grant:
     found = r.struct(
         Grant, f"SELECT {GRANT} FROM approval_grants WHERE id = ? AND account_id = ?", (grant_id, account_id)
