@@ -159,6 +159,7 @@ class Box:
         self._wire_agents()
         self.leases.writes.on_started = self.conversations.lease_started
         self.leases.writes.on_ended = self.conversations.lease_ended
+        self.connections.on_removed = self.conversations.connection_removed
         self.leases.on_closing.append(self.terminals.close_all)
         self.leases.on_closing.append(self.control_sockets.lease_closing)
         self.leases.on_active.append(self.control_sockets.lease_active)

@@ -34,7 +34,7 @@ from clawdbox.errors import Unavailable
 from clawdbox.events import Actor, Hub, Ledger
 from clawdbox.ids import new_id
 from clawdbox.settings import Settings
-from clawdbox.ssh.model import CloseReason, Lease
+from clawdbox.ssh.model import CloseReason, Connection, Lease
 from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.store import Reader, Store, Tx
@@ -257,6 +257,11 @@ class Conversations(Catalogue):
             "error_detail": lease.error_detail,
         }
         sql.append(tx, conversation.id, None, "lease.ended", payload)
+
+    def connection_removed(self, tx: Tx, connection: Connection) -> None:
+        """In the transaction of the removal: what waits for a session there would wait for good."""
+        for turn in sql.waiting_on(tx, connection.account_id, connection.id):
+            self._writes.end(tx, connection.account_id, turn, rules.CONNECTION_REMOVED)
 
     def _resumes(self, r: Reader, turn: Turn) -> bool:
         runtime = self.runtimes.get(sql.runtime_of(r, turn.conversation_id))

@@ -75,7 +75,11 @@ def save_conversation(tx: Tx, after: Conversation) -> None:
 
 
 def use_conversation(tx: Tx, conversation_id: str) -> None:
-    tx.run("UPDATE conversations SET last_used_at = ? WHERE id = ?", (tx.now, conversation_id))
+    """One that was put away is back: nothing runs in what nobody sees."""
+    tx.run(
+        "UPDATE conversations SET last_used_at = ?, archived_at = NULL WHERE id = ?",
+        (tx.now, conversation_id),
+    )
 
 
 def state(r: Reader, conversation_id: str) -> dict[str, Any]:

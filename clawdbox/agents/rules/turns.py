@@ -42,6 +42,9 @@ OPEN_COMMAND: dict[TurnState, CommandState] = {
 
 AGENTS_STOPPED = "The agents were stopped."
 BOX_STOPPED = "The box was stopped."
+CONNECTION_REMOVED = TurnEnding(
+    TurnState.CANCELLED, "The server was removed while this waited for a session."
+)
 CRASHED = TurnEnding(
     TurnState.LOST,
     "The box ended in the middle of this. What was running then may have finished or not; nothing was run again.",

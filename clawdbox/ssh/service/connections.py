@@ -1,5 +1,6 @@
 """The verbs of saved connections."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -26,7 +27,10 @@ _DEMO = "demo_connection"
 
 
 class Connections:
-    """Every verb takes the account whose connections it may touch; another account's are NotFound."""
+    """Every verb takes the account whose connections it may touch; another account's are NotFound.
+
+    `on_removed` runs within the transaction of a removal.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Connections:
         self._dialler = dialler
         self._trail = trail
         self._tests = ConnectionTests(store, settings, dialler, trail)
+        self.on_removed: Callable[[Tx, Connection], None] = lambda _tx, _connection: None
 
     async def list(self, account_id: str) -> list[Connection]:
         return await self._store.read(lambda r: sql.all_of(r, account_id))
@@ -142,6 +147,7 @@ class Connections:
             after = msgspec.structs.replace(now, deleted_at=tx.now, updated_at=tx.now)
             sql.save(tx, after)
             kept_sql.end_of_connection(tx, connection_id, "connection_removed")
+            self.on_removed(tx, after)
             detail = {**where_of(after), "key_removed": removal.removed}
             self._trail.tell(tx, actor, after, "connection.deleted", "connection.delete", detail)
             return after
