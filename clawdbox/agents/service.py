@@ -9,7 +9,7 @@ import msgspec
 from clawdbox.accounts.model import AccountSettings
 from clawdbox.agents import sql
 from clawdbox.agents.catalogue import Catalogue
-from clawdbox.agents.commands import Commands
+from clawdbox.agents.commands import Commands, Within
 from clawdbox.agents.file_hands import TextFiles
 from clawdbox.agents.flight import Flight, Job, Tools
 from clawdbox.agents.gate import Pass, ReadSettings
@@ -29,6 +29,7 @@ from clawdbox.agents.rules.limits import TurnLimits
 from clawdbox.agents.runtimes.port import Runtime
 from clawdbox.agents.runtimes.runbook import Runbook
 from clawdbox.agents.turn_writes import TurnWrites
+from clawdbox.agents.typed import check_typed
 from clawdbox.approvals.service import Approvals
 from clawdbox.errors import Unavailable
 from clawdbox.events import Actor, Hub, Ledger
@@ -94,6 +95,10 @@ class Conversations(Catalogue):
         approvals.on_changed = self._writes.approval_changed
 
     # turns
+
+    def typed_check(self, account_id: str, lease_id: str, command: str) -> Within:
+        """`typed.check_typed`, for the transaction in which the command begins."""
+        return lambda tx: check_typed(tx, self._account_settings, account_id, lease_id, command)
 
     async def send(self, actor: Actor, account_id: str, conversation_id: str, text: str) -> Turn:
         """Start a turn; it is committed when this returns, and goes on by itself.

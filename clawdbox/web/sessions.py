@@ -176,7 +176,8 @@ async def close_session(request: Req, session_id: PathId) -> OneSession:
     responses=usual(
         404,
         422,
-        s409="`session_not_active`, `session_reconnecting`, or the server refused (`command_refused`).",
+        s409="`session_not_active`, `session_reconnecting`, the server refused (`command_refused`), or what people type"
+        " there is asked about first (`command_judged`).",
     ),
 )
 async def exec_command(request: Req, session_id: PathId, data: JSONBody[ExecRequest]) -> ExecView:
@@ -194,6 +195,7 @@ async def exec_command(request: Req, session_id: PathId, data: JSONBody[ExecRequ
         timeout_s=timeout_s,
         max_output_bytes=data.max_output_bytes or settings.exec_output_bytes,
         kept_shell=data.shell == "kept",
+        on_start=box.conversations.typed_check(who.account_id, session_id, data.command),
     )
     return exec_view(answer)
 

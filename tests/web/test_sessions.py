@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +109,18 @@ class TestExec:
             "exit_status": 3, "stdout": "out\n", "stderr": "ärger\n", "encoding": "utf-8", "truncated": False,
             "timed_out": False,
         }  # fmt: skip
+
+    async def test_where_people_are_judged_only_reading_runs_unasked(
+        self, phone: Client, sshd: Sshd, tmp_path: Path
+    ) -> None:
+        session = await start_session(phone, sshd)
+        changed = await phone.patch(f"/connections/{session['connection']['id']}", {"judge_people": True})
+        assert changed.json()["connection"]["judge_people"] is True
+        path = f"/sessions/{session['id']}/exec"
+        assert (await phone.post(path, {"command": "uptime"})).status_code == 200
+        refused = await phone.post(path, {"command": f"touch {tmp_path}/made"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "command_judged")
+        assert not (tmp_path / "made").exists()
 
     async def test_a_command_may_run_in_the_kept_shell(self, phone: Client, sshd: Sshd) -> None:
         session = await start_session(phone, sshd)
