@@ -117,7 +117,7 @@ def test_a_changed_host_key_is_shown_old_against_new_and_needs_two_deliberate_ac
     assert server.login_attempts() == before, "nothing was sent to a server with another key"
     phone.tap("Trust the new key…")
     expect(phone.button("Replace the pinned key")).to_be_disabled()
-    phone.page.get_by_role("checkbox").tap()
+    phone.page.get_by_role("checkbox", name=re.compile("^I know why")).tap()
     phone.tap("Replace the pinned key")
     phone.sees("It works")
 

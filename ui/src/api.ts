@@ -38,8 +38,10 @@ export const patch = <T>(path: string, body: unknown): Promise<T> => call<T>('PA
 export const remove = <T>(path: string): Promise<T> => call<T>('DELETE', path)
 
 /** A POST whose answer was lost is asked once more with the same key, so that nothing happens twice. */
-export async function post<T>(path: string, body: unknown = {}): Promise<T> {
-  const key = uuid()
+export const post = <T>(path: string, body: unknown = {}): Promise<T> => repeat<T>(path, body, uuid())
+
+/** The same, under a key that the caller keeps: a person who tries again later does not do it twice either. */
+export async function repeat<T>(path: string, body: unknown, key: string): Promise<T> {
   try {
     return await call<T>('POST', path, body, key)
   } catch (error) {

@@ -23,6 +23,8 @@ test('every address is a page, and a stranger is lost', () => {
     ['/connections/c1/recordings/', 'connection-recordings', 'c1'], ['/constructor', 'lost', ''],
     ['/fleet', 'fleet', ''], ['/fleet/r1', 'fleet-run', 'r1'], ['/snippets', 'snippets', ''], ['/sessions/a/stats', 'stats', 'a'],
     ['/sessions/abc/ports', 'ports', 'abc'],
+    ['/approvals', 'approvals', ''], ['/approvals/a1', 'approval', 'a1'], ['/search', 'search', ''],
+    ['/conversations/v1', 'conversation', 'v1'], ['/connections/c1/conversations', 'conversations', 'c1'],
   ]
   for (const [path, name, id] of cases) assert.deepEqual(place(path), { name, id }, path)
 })
@@ -123,6 +125,7 @@ test('how a connection stands, and what its last test found', () => {
     id: 'c', label: 'nas', host: 'nas.lan', port: 22, username: 'ann', keypair_id: 'k', jump_connection_id: null, host_authority_id: null, state: 'draft',
     host_key_fingerprint: null, host_key_type: null, host_key_pinned_at: null, offered_host_key: null, last_tested_at: null,
     last_test_result: null, last_test_message: null, last_latency_ms: null, created_at: '', updated_at: '', active_session_id: null,
+    tier: 'production', judge_people: false,
   }
   const cases: [Partial<Connection>, string, string][] = [
     [{}, 'Draft – not tested yet', 'Stopped to ask about the host key'],

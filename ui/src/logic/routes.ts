@@ -1,4 +1,4 @@
-export type PageName = 'pair' | 'home' | 'add' | 'import' | 'connection' | 'session' | 'files' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'ports' | 'fleet' | 'fleet-run' | 'snippets' | 'stats' | 'lost'
+export type PageName = 'pair' | 'home' | 'add' | 'import' | 'connection' | 'session' | 'files' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'ports' | 'fleet' | 'fleet-run' | 'snippets' | 'stats' | 'approvals' | 'approval' | 'conversation' | 'conversations' | 'search' | 'lost'
 export interface Place {
   name: PageName
   id: string
@@ -8,12 +8,16 @@ const fixed: Record<string, PageName> = {
   '/': 'home', '/pair': 'pair', '/add': 'add', '/import': 'import', '/keys': 'keys', '/audit': 'audit', '/settings': 'settings',
   '/recordings': 'recordings',
   '/fleet': 'fleet', '/snippets': 'snippets',
+  '/approvals': 'approvals', '/search': 'search',
 }
 const withId: [RegExp, PageName][] = [
   [/^\/connections\/([\w-]+)$/, 'connection'],
   [/^\/sessions\/([\w-]+)$/, 'session'],
   [/^\/sessions\/([\w-]+)\/recordings$/, 'session-recordings'],
   [/^\/connections\/([\w-]+)\/recordings$/, 'connection-recordings'],
+  [/^\/approvals\/([\w-]+)$/, 'approval'],
+  [/^\/conversations\/([\w-]+)$/, 'conversation'],
+  [/^\/connections\/([\w-]+)\/conversations$/, 'conversations'],
   [/^\/recordings\/([\w-]+)$/, 'recording'],
   [/^\/sessions\/([\w-]+)\/stats$/, 'stats'],
   [/^\/fleet\/([\w-]+)$/, 'fleet-run'],

@@ -9,4 +9,6 @@ export interface SettingsLink {
 }
 
 /** In the order in which a person meets them. */
-export const agentLinks: readonly SettingsLink[] = []
+export const agentLinks: readonly SettingsLink[] = [
+  { path: '/approvals', name: 'Approvals', lead: 'What waits for you, and what you answered', icon: 'hand' },
+]

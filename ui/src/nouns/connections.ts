@@ -4,6 +4,8 @@ export interface HostKey {
   fingerprint: string
   type: string
 }
+/** How careful agents are there. */
+export type Tier = 'production' | 'staging' | 'lab'
 export interface Connection {
   id: string
   label: string
@@ -25,6 +27,9 @@ export interface Connection {
   created_at: string
   updated_at: string
   active_session_id: string | null
+  tier: Tier
+  /** Whether what people type into a conversation is judged, too. */
+  judge_people: boolean
 }
 export interface TestResult {
   result: 'ok' | 'failed' | 'timeout' | 'host_key_changed'
@@ -42,7 +47,7 @@ export interface KeyRemoval {
   removed: boolean | null
   message: string | null
 }
-export type ConnectionInput = Pick<Connection, 'label' | 'host' | 'port' | 'username'> & { keypair_id?: string; jump_connection_id?: string | null }
+export type ConnectionInput = Pick<Connection, 'label' | 'host' | 'port' | 'username'> & { keypair_id?: string; jump_connection_id?: string | null; tier?: Tier; judge_people?: boolean }
 type One = { connection: Connection }
 
 export const listConnections = async () => (await get<{ connections: Connection[] }>('/connections')).connections

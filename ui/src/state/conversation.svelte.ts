@@ -1,8 +1,11 @@
 import { Live, type LinkState } from '../live.ts'
+import { uuid } from '../logic/ids.ts'
+import { arrived, empty, sending, written, type Outbox } from '../logic/outbox.ts'
 import { leavesHole, take, transcript, type ConversationEvent } from '../logic/transcript.ts'
 import { cancelTurn, livePath, readEvents, say } from '../nouns/conversations.ts'
 import type { Problem } from '../api.ts'
 import { leave } from './box.svelte.ts'
+import { keepOutbox, keptOutbox, takeDraft } from './draft.ts'
 import { asProblem } from './resource.svelte.ts'
 
 /** One conversation as this page sees it: its history first, then what comes in, each event once and in order. */
@@ -11,6 +14,7 @@ export class Conversation {
   link = $state<LinkState>('connecting')
   loaded = $state(false)
   problem = $state.raw<Problem | null>(null)
+  outbox = $state.raw<Outbox>(empty())
   private queue: ConversationEvent[] = []
   private pumping = false
   private askedAfter = -1
@@ -20,6 +24,9 @@ export class Conversation {
 
   constructor(id: string) {
     this.id = id
+    this.outbox = keptOutbox(id)
+    const draft = takeDraft()
+    if (draft) this.write(draft)
     void this.load()
   }
 
@@ -45,7 +52,18 @@ export class Conversation {
     })
   }
 
-  say = (text: string) => say(this.id, text)
+  write(text: string): void {
+    this.keep(written(this.outbox, text))
+  }
+
+  /** What is in the composer stays there until the box has it, and a retry is the same message. */
+  async say(): Promise<void> {
+    const out = sending(this.outbox, uuid(), this.t.last)
+    this.keep(out)
+    await say(this.id, out.text.trim(), out.key)
+    if (this.outbox.key === out.key) this.keep(empty())
+  }
+
   cancel = (turn: string) => cancelTurn(this.id, turn)
   retry = (): void => this.live?.retry()
 
@@ -54,12 +72,24 @@ export class Conversation {
     this.live?.close()
   }
 
+  private keep(box: Outbox): void {
+    this.outbox = box
+    keepOutbox(this.id, box)
+  }
+
   private async catchUp(): Promise<void> {
     for (;;) {
       const page = await readEvents(this.id, this.t.last)
-      for (const event of page.events) take(this.t, event)
+      for (const event of page.events) this.take(event)
       if (!page.has_more || !page.events.length || this.stopped) return
     }
+  }
+
+  private take(event: ConversationEvent): void {
+    const known = event.seq <= this.t.last
+    take(this.t, event)
+    // A message whose answer was lost on the way shows up here: then nobody needs to send it again.
+    if (!known && event.type === 'turn.started' && arrived(this.outbox, String(event.payload.text ?? ''), event.seq)) this.keep(empty())
   }
 
   /** Takes what came in together, so that a flood of output is drawn in few strokes. */
@@ -73,7 +103,7 @@ export class Conversation {
           this.askedAfter = this.t.last
           await this.catchUp().catch(() => {})
         }
-        take(this.t, event)
+        this.take(event)
       }
       this.pumping = false
     }, 30)

@@ -7,6 +7,8 @@ import { keepAlive } from './keep-alive.ts'
 import { Resource } from './resource.svelte.ts'
 
 const talk = 'talk'
+/** In the address, after `#`: which conversation is in front, where it is not the one used last. */
+const named = 'c='
 
 /** What the session page holds: the lease, its terminals, and which of the views is in front. */
 export class SessionView {
@@ -16,7 +18,9 @@ export class SessionView {
   readonly kept: Resource<KeptTerminal[]>
   readonly adding = new Act()
   readonly ending = new Act()
-  at = $state(location.hash.slice(1) || talk)
+  at = $state(talk)
+  /** The conversation that a person chose; empty for the one used last. */
+  chosen = $state('')
   /** Terminals that were in front once: these keep their socket while another view is shown. */
   seen = $state<string[]>([])
   private hidden = $state<string[]>([])
@@ -28,7 +32,9 @@ export class SessionView {
     this.terminals = new Resource(() => listTerminals(id))
     this.connection = new Resource(async () => readConnection((await readSession(id)).connection_id))
     this.kept = new Resource(async () => listKeptTerminals((await readSession(id)).connection_id))
-    if (this.at !== talk) this.seen.push(this.at)
+    const hash = location.hash.slice(1)
+    if (hash.startsWith(named)) this.chosen = hash.slice(named.length)
+    else if (hash) this.pick(hash)
   }
 
   get tabs() {
@@ -51,7 +57,13 @@ export class SessionView {
   pick = (id: string): void => {
     this.at = id
     if (id !== talk && !this.seen.includes(id)) this.seen.push(id)
-    history.replaceState(null, '', `${location.pathname}${id === talk ? '' : `#${id}`}`)
+    const hash = id !== talk ? id : this.chosen ? named + this.chosen : ''
+    history.replaceState(history.state, '', `${location.pathname}${hash ? `#${hash}` : ''}`)
+  }
+
+  choose = (conversationId: string): void => {
+    this.chosen = conversationId
+    this.pick(talk)
   }
 
   add = (): Promise<void> => this.open(() => openTerminal(this.id, lastRoom.cols, lastRoom.rows, keepAlive()))
