@@ -29,7 +29,10 @@ _SECRETS = {
 }
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # Libraries whose own lines repeat what the box says better, or quote request addresses with their query.
-_QUIET = ("uvicorn", "uvicorn.error", "asyncssh", "apscheduler", "websockets", "asyncio", "httpcore", "httpx")
+_QUIET = (
+    "uvicorn", "uvicorn.error", "asyncssh", "apscheduler", "websockets", "asyncio", "httpcore", "httpx", "httpcore2",
+    "httpx2", "openai", "anthropic", "pydantic_ai",
+)  # fmt: skip
 
 
 def get(room: str) -> FilteringBoundLogger:

@@ -101,6 +101,41 @@ def ssh_address_verdict(ip: str, port: int, own_port: int | None, allow_loopback
     return None
 
 
+# Where clouds tell a machine its own credentials; the usual 169.254.169.254 is link-local.
+_METADATA = {
+    ipaddress.ip_address("fd00:ec2::254"),
+    ipaddress.ip_address("100.100.100.200"),
+    ipaddress.ip_address("192.0.0.192"),
+}
+
+
+def model_address_verdict(ip: str, port: int, own_port: int | None, *, encrypted: bool) -> str | None:
+    """Why the box will not ask a model at this resolved address, or None when it may.
+
+    Loopback and private networks stay legal: that is where Ollama and llama.cpp are. Only https leads into the internet,
+    since a key, and what servers say, go that way.
+    """
+    address = _unmapped(ipaddress.ip_address(ip.partition("%")[0]))
+    if refused := ssh_address_verdict(str(address), port, own_port, allow_loopback=True):
+        return refused
+    if address in _METADATA:
+        return "this is where a cloud keeps the credentials of its machines"
+    if address.is_global and not encrypted:
+        return "over plain http, everybody on the way into the internet reads along: write https://"
+    return None
+
+
+def model_host_verdict(host: str, port: int, own_port: int | None, *, encrypted: bool) -> str | None:
+    """The same judgement for a host as it is saved, before any look-up."""
+    if host == "localhost" or host.endswith(".localhost"):
+        host = "127.0.0.1"
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return model_address_verdict(host, port, own_port, encrypted=encrypted)
+
+
 def host_verdict(host: str, port: int, own_port: int | None, allow_loopback: bool) -> str | None:
     """The same judgement for a host as it is saved, before any look-up: addresses and `localhost` names."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -90,6 +90,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     exec_timeout_max_s: Seconds = 600
     exec_output_bytes: Count = 1_048_576
 
+    # A model of one's own: how long it may say nothing, and how often it is asked in a turn
+    model_quiet_s: Seconds = 300
+    model_max_requests: Count = 60
+
     # Rates (document 03); `0` cannot be set: a limit is raised, never switched off
     rate_test_per_minute: Count = 5
     rate_session_start_per_hour: Count = 10

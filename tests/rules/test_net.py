@@ -147,3 +147,41 @@ def test_an_own_address_beyond_loopback_is_refused_with_the_own_port_only() -> N
 def test_an_address_of_nobody_here_is_not_ours() -> None:
     assert not net.is_own_address("203.0.113.7")
     assert not net.is_own_address("2001:db8::1")
+
+
+@pytest.mark.parametrize(
+    "address,encrypted,refused",
+    [
+        ("127.0.0.1", False, False),
+        ("::1", False, False),
+        ("192.168.1.20", False, False),
+        ("fd00::1", False, False),
+        ("100.64.0.1", False, False),
+        ("93.184.216.34", True, False),
+        ("93.184.216.34", False, True),
+        ("2606:4700::1", False, True),
+        ("::ffff:93.184.216.34", False, True),
+        ("169.254.169.254", True, True),
+        ("::ffff:169.254.169.254", True, True),
+        ("64:ff9b::a9fe:a9fe", True, True),
+        ("fe80::1", True, True),
+        ("fd00:ec2::254", True, True),
+        ("100.100.100.200", True, True),
+        ("0.0.0.0", True, True),
+        ("224.0.0.1", True, True),
+    ],
+)
+def test_where_a_model_is_asked(address: str, encrypted: bool, refused: bool) -> None:
+    assert bool(net.model_address_verdict(address, 443, 8022, encrypted=encrypted)) == refused
+    host = f"[{address}]" if ":" in address else address
+    assert bool(net.model_host_verdict(net.canonical_host(host), 443, 8022, encrypted=encrypted)) == refused
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "a.localhost", "::ffff:127.0.0.1"])
+def test_the_box_is_no_model(host: str) -> None:
+    assert net.model_host_verdict(host, 8022, 8022, encrypted=False)
+    assert net.model_host_verdict(host, 11434, 8022, encrypted=False) is None
+
+
+def test_a_name_is_judged_only_once_it_is_looked_up() -> None:
+    assert net.model_host_verdict("metadata.google.internal", 80, None, encrypted=False) is None

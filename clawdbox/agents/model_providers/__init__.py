@@ -1,0 +1,1 @@
+"""Where models are asked, and with which key."""
