@@ -11,4 +11,5 @@ export interface SettingsLink {
 /** In the order in which a person meets them. */
 export const agentLinks: readonly SettingsLink[] = [
   { path: '/approvals', name: 'Approvals', lead: 'What waits for you, and what you answered', icon: 'hand' },
+  { path: '/settings/models', name: 'Models', lead: 'Ollama, OpenAI, Anthropic and their like', icon: 'chat' },
 ]
