@@ -8,6 +8,8 @@ from pathlib import Path
 
 from clawdbox import logs, net
 from clawdbox.accounts import Account, Accounts
+from clawdbox.agents.model_providers.service import ModelProviders
+from clawdbox.agents.runtimes.model import Engines, ModelRuntime
 from clawdbox.agents.service import Conversations
 from clawdbox.approvals.service import Approvals
 from clawdbox.clock import Clock
@@ -83,6 +85,7 @@ class Box:
     snippets: Snippets
     fleet: Fleet
     stats: Stats
+    model_providers: ModelProviders
     conversations: Conversations
     approvals: Approvals
     recovery: Recovery
@@ -184,6 +187,7 @@ class Box:
             self.file_edits,
             self.approvals,
             self.accounts.settings_in,
+            (self._wire_models(),),
         )
 
     def _wire_fleet(self) -> None:
@@ -191,6 +195,13 @@ class Box:
         self.fleet = Fleet(self.store, self.ledger, self.settings, self.leases, self.execs)
         self.stats = Stats(self.store, self.ledger, self.hub, self.settings, self.leases)
         self.leases.on_closing.append(self.stats.close)
+
+    def _wire_models(self) -> ModelRuntime:
+        engines = Engines(self.settings.model_quiet_s, lambda: self.own_port)
+        self.model_providers = ModelProviders(
+            self.store, self.ledger, self.sealer, engines.probe, lambda: self.own_port
+        )
+        return ModelRuntime(engines, self.model_providers, self.settings.model_max_requests)
 
     def _make_key(self, tx: Tx, actor: Actor, account_id: str) -> object:
         return self.keys.create_in(tx, actor, account_id, "default")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from clawdbox.accounts import Accounts
+    from clawdbox.agents.model_providers.service import ModelProviders
     from clawdbox.agents.service import Conversations
     from clawdbox.approvals.service import Approvals
     from clawdbox.clock import Clock
@@ -62,6 +63,7 @@ class Box(Protocol):
     kept_terminals: KeptTerminals
     control_sockets: ControlSockets
     snippets: Snippets
+    model_providers: ModelProviders
     fleet: Fleet
     stats: Stats
     conversations: Conversations

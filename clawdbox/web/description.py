@@ -44,6 +44,7 @@ _TAGS = {
     "Forwards": "Ports of a server, on the box or in a browser.",
     "Conversations": "The chats on a connection, and what thinks in them.",
     "Agents": "What agents ask, what they may do unasked, and the switch that stops them.",
+    "Models": "Where a model of one's own is asked.",
     "Events": "What happened, and who did it.",
     "Settings": "What a person may choose.",
     "Box": "The box itself.",

@@ -91,6 +91,13 @@ from clawdbox.web.keys import create_key, key_install_command, list_keys, revoke
 from clawdbox.web.limits import Limits
 from clawdbox.web.logins import list_logins, revoke_login
 from clawdbox.web.metrics import metrics
+from clawdbox.web.model_providers import (
+    change_model_provider,
+    create_model_provider,
+    list_model_providers,
+    remove_model_provider,
+    run_model_test,
+)
 from clawdbox.web.pairing_codes import make_pairing_code
 from clawdbox.web.recording_policy import change_recording_policy, get_recording_policy
 from clawdbox.web.recordings import (
@@ -227,6 +234,13 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         get_snippet,
         change_snippet,
         remove_snippet,
+    ],
+    "Models": [
+        list_model_providers,
+        create_model_provider,
+        change_model_provider,
+        remove_model_provider,
+        run_model_test,
     ],
     "Events": [list_events, live.follow_events, list_audit],
     "Settings": [get_settings, change_settings],

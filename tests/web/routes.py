@@ -21,6 +21,12 @@ BODIES: dict[str, dict[str, object]] = {
     "start_fleet_run": {"command": "true", "connection_ids": [ABSENT]},
     "create_snippet": {"label": "a", "command": "true"},
     "preview_snippet": {"command": "true"},
+    "create_model_provider": {
+        "label": "a",
+        "kind": "openai",
+        "base_url": "http://127.0.0.1:1/v1",
+        "model": "m",
+    },
     "start_turn": {"text": "help"},
     "answer_approval": {"decision": "deny"},
     "open_forward": {"kind": "local", "target_port": 3000},

@@ -243,6 +243,11 @@ GET /api/v1/fleet-runs
 GET /api/v1/fleet-runs/{fleet_run_id}
 GET /api/v1/fleet-runs/{fleet_run_id}/answers/{answer_id}
 POST /api/v1/fleet-runs/{fleet_run_id}/cancel
+GET /api/v1/model-providers
+POST /api/v1/model-providers
+PATCH /api/v1/model-providers/{provider_id}
+DELETE /api/v1/model-providers/{provider_id}
+POST /api/v1/model-providers/{provider_id}/test
 GET /api/v1/snippets
 POST /api/v1/snippets
 POST /api/v1/snippets/preview
