@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from clawdbox.agents.reverts import rules as reverts
 from clawdbox.agents.rules import turns
 from clawdbox.approvals import rules as approvals
 from clawdbox.keys import rules as keys
@@ -133,7 +134,8 @@ def test_every_table_is_in_the_overview_and_in_the_diagram() -> None:
     }
     assert {pair for pair in drawn if pair not in keys} == set()
     # Columns that repeat whose a row is, or where; the diagram shows the way through their parents.
-    owned = ("approvals", "approval_grants", "conversations", "executions", "terminals", "kept_terminals")
+    asked = ("approvals", "approval_grants", "reverts")
+    owned = (*asked, "conversations", "executions", "terminals", "kept_terminals")
     placed = {("ssh_connections", name) for name in ("approval_grants", "terminals")}
     assert keys - drawn == {("accounts", name) for name in owned} | placed
 
@@ -168,6 +170,7 @@ def drawn(heading: str) -> set[tuple[str, str]]:
         ("agent_keypairs", keys.TRANSITIONS),
         ("turns.state", turns.TRANSITIONS),
         ("approvals.state", approvals.TRANSITIONS),
+        ("reverts.state", reverts.TRANSITIONS),
         ("recordings.state", recordings.TRANSITIONS),
         ("fleet_runs.state", fleet.RUN_TRANSITIONS),
         ("fleet_answers.state", fleet.ANSWER_TRANSITIONS),

@@ -29,6 +29,13 @@ log = logs.get("agents")
 _ASK_S = 30.0
 _LOOK_S = 30.0
 _OUTPUT = 4096
+_ACTIONS = {
+    RevertState.ARMED: "revert.armed",
+    RevertState.UNGUARDED: "revert.unguarded",
+    RevertState.CONFIRMED: "revert.confirmed",
+    RevertState.REVERTED: "revert.reverted",
+    RevertState.UNKNOWN: "revert.unknown",
+}
 
 
 class Guard:
@@ -172,7 +179,7 @@ class Guard:
         turn_sql.append(tx, conversation_id, after.turn_id, "revert", payload)
         self._ledger.event(tx, after.account_id, "revert.changed", "revert", after.id, told)
         self._ledger.audit(
-            tx, actor, f"revert.{after.state}", "revert", after.id, detail=told, account_id=after.account_id
+            tx, actor, _ACTIONS[after.state], "revert", after.id, detail=told, account_id=after.account_id
         )
         tx.wake("reverts")
         return after
