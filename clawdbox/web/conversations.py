@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
 from clawdbox.agents.model import Conversation, ConversationEvent, ConversationFacts, Turn
@@ -243,7 +244,12 @@ async def search_conversations(
 @get(
     "/conversations/{conversation_id:str}/export",
     summary="Take a conversation along",
-    responses=usual(404, 422),
+    responses=usual(404, 422)
+    | {
+        200: ResponseSpec(
+            str, generate_examples=False, description="Markdown, or JSON.", media_type="text/markdown"
+        )
+    },
 )
 async def export_conversation(
     request: Req,
@@ -252,7 +258,7 @@ async def export_conversation(
         Literal["markdown", "json"],
         QueryParameter(name="format", description="Markdown to read, JSON with all that the log holds."),
     ] = "markdown",
-) -> Response[bytes]:
+) -> Response[Any]:
     """As a file."""
     box, who = at(request)
     conversation, label, events = await box.conversations.whole(who.account_id, conversation_id)

@@ -314,5 +314,6 @@ def test_conversation_events_are_names_of_the_code() -> None:
     body = ENDPOINTS["GET /api/v1/conversations/{conversation_id}/events"]
     types = {markdown.codes(row[0])[0] for row in markdown.table(body, "`type`", "`payload`")}
     agents = "".join(file.read_text() for file in (ROOT / "clawdbox/agents").rglob("*.py"))
-    written = set(re.findall(r'(?:\.add\(\s*|\.append\(tx, [\w.]+, [\w.]+, )"([a-z.]+)"', agents))
+    calls = r"(?:\.add\(|\._words\(|\.append\(\s*tx,\s*[\w.]+,\s*[\w.]+,)"
+    written = set(re.findall(rf'{calls}\s*"([a-z.]+)"', agents))
     assert types == written
