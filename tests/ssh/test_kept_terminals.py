@@ -1,5 +1,6 @@
 """Terminals that live on in tmux on a real server: through a lost link, a closed lease, a stopped box and a kill."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,33 @@ async def test_a_kept_terminal_is_found_again_by_the_next_lease_with_its_screen_
         "kept",
         None,
     ]
+
+
+async def test_nothing_is_missing_when_it_is_found_again_on_a_smaller_screen(world: World) -> None:
+    lease = await world.ready()
+    live = await keep(world, lease, 80, 60)
+    await live.type("a", 1, b"seq -f 'line-%g.' 1 100; echo sh''own\n")
+    await says(live, b"shown")
+    await world.close(lease)
+    again = await resume(world, (await world.start()).id, kept_of(live))
+    screen = await says(again, b"shown\x1b")
+    missing = [n for n in range(1, 101) if b"line-%d." % n not in screen]
+    assert missing == []
+    await again.type("a", 1, b"stty size\n")
+    await says(again, b"24 80")
+    await again.resize(70, 30)
+    await again.type("a", 2, b"until stty size | grep '30 7'; do sleep 0.05; done\n")
+    await says(again, b"30 70")
+
+
+async def test_what_scrolls_away_is_not_let_go(world: World) -> None:
+    live = await keep(world, await world.ready())
+    await live.type("a", 1, b"seq 1 30; echo fu''ll\n")
+    await says(live, b"full")
+    await live.type("a", 2, b"seq 101 115; echo mo''re\n")
+    await says(live, b"more")
+    screen = await whole(live)
+    assert re.search(rb"\x1b\[\d*S", screen) is None, "a browser drops what it scrolls up by"
 
 
 async def test_nothing_of_tmux_itself_is_seen_and_no_key_is_in_the_way(world: World) -> None:
@@ -266,6 +294,32 @@ def test_only_names_of_our_own_making_reach_a_command(name: str) -> None:
     with pytest.raises(ValueError, match="no name"):
         tmux.make(name, 80, 24)
     with pytest.raises(ValueError, match="no name"):
-        tmux.enter(name, 24)
+        tmux.enter(name)
+    with pytest.raises(ValueError, match="no name"):
+        tmux.past(name, 80, 24)
     with pytest.raises(ValueError, match="no name"):
         tmux.end(name)
+
+
+WIPED = b"\x1b[H\x1b[2J\x1b[3J"
+
+
+@pytest.mark.parametrize(
+    "said, seen",
+    [
+        (b"clawdbox:past\n", WIPED),
+        (b"", WIPED),
+        (b"Welcome!\nclawdbox:past\none\n\x1b[1mtwo\n", WIPED + b"one\r\n\x1b[1mtwo\r\n\x1b[m\r\n\r\n\r\n"),
+        (b"clawdbox:past\r\none\r\n", WIPED + b"one\r\n\x1b[m\r\n\r\n\r\n"),
+    ],
+)
+def test_the_past_is_pushed_out_of_sight(said: bytes, seen: bytes) -> None:
+    assert tmux.shown(said, 3) == seen
+
+
+def test_of_a_past_that_is_too_long_the_newest_whole_lines_are_shown() -> None:
+    lines = b"".join(b"line-%d.\n" % n for n in range(200_000))[-tmux.PAST_BYTES :]
+    shown = tmux.shown(b"clawdbox:past\n" + lines, 3)
+    first = shown.removeprefix(WIPED).partition(b"\r\n")[0]
+    assert re.fullmatch(rb"line-\d+\.", first)
+    assert b"line-199999.\r\n\x1b[m" in shown

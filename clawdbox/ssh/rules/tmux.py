@@ -12,12 +12,16 @@ from typing import Literal
 
 HISTORY = 10_000
 _SHOWN = 5_000
-# Lines that push the history out of sight before tmux wipes the screen: a browser may be taller than the PTY at first.
-_TALLEST = 60
+PAST_BYTES = 1_048_576
+_PAST = b"clawdbox:past\n"
+_WIPED = b"\x1b[H\x1b[2J\x1b[3J"
 _NAME = re.compile(r"clawdbox-[0-9a-f]{12}")
 # Where tmux lives when a shell that reads no profile does not look there.
 _PATH = 'PATH="$PATH:/usr/local/bin:/opt/homebrew/bin:/opt/local/bin:/usr/pkg/bin:/opt/bin"; export PATH'
 _TMUX = "tmux -u -L clawdbox -f /dev/null"
+# What scrolls away lands where the browser scrolls back to: no alternate screen of tmux's own, and line feeds instead
+# of "scroll up by N" (indn), which lets go of what it moves out.
+_TERMINAL = '"xterm*:smcup@:rmcup@:indn@:Tc"'
 _OPTIONS = (
     "-g status off",
     "-g prefix None",
@@ -27,8 +31,7 @@ _OPTIONS = (
     "-g window-size latest",
     "-s escape-time 0",
     "-s exit-unattached off",
-    # No alternate screen of tmux's own: what scrolls away lands where the browser scrolls back to.
-    '-g terminal-overrides "xterm*:smcup@:rmcup@:Tc"',
+    f"-g terminal-overrides {_TERMINAL}",
 )
 
 Made = Literal["made", "missing", "failed"]
@@ -58,15 +61,38 @@ def was_made(output: bytes) -> Made:
     return next((mark for mark in marks if f"clawdbox:{mark}" in _lines(output)), "failed")
 
 
-def enter(name: str, rows: int) -> str:
-    """On a PTY: wipe the screen, write the history, and attach; who was attached before is detached."""
-    feed = "\\n" * max(int(rows), _TALLEST)
+def past(name: str, cols: int, rows: int) -> str:
+    """Give the session the size that the PTY will have, and print what is above its screen then.
+
+    Not on the PTY itself: as it attaches, tmux drops what a terminal has not read yet. Set by hand, a size would stay.
+    """
+    target = _checked(name)
     return _sh(
-        f'{_PATH}; N={_checked(name)}; T="{_TMUX}"; printf "\\033[H\\033[2J\\033[3J"; '
-        'H=$($T display-message -p -t $N "#{history_size}" 2>/dev/null); '
-        f'if [ "${{H:-0}}" -gt 0 ] 2>/dev/null; then $T capture-pane -p -e -S -{_SHOWN} -E -1 -t $N 2>/dev/null; '
-        f'printf "{feed}"; fi; exec $T attach-session -d -t $N'
+        f'{_PATH}; T="{_TMUX}"; {{ $T set-option -g terminal-overrides {_TERMINAL}; $T detach-client -s {target}; '
+        f"$T resize-window -t {target} -x {int(cols)} -y {int(rows)}; $T set-option -uw -t {target} window-size; }} "
+        f'>/dev/null 2>&1; H=$($T display-message -p -t {target} "#{{history_size}}" 2>/dev/null); echo clawdbox:past; '
+        f'[ "${{H:-0}}" -gt 0 ] 2>/dev/null && $T capture-pane -p -e -S -{_SHOWN} -E -1 -t {target} 2>/dev/null '
+        f"| tail -c {PAST_BYTES}"
     )
+
+
+def shown(output: bytes, rows: int) -> bytes:
+    """What a terminal shows before tmux draws: the past, pushed out of sight line by line, and an empty screen.
+
+    A page that is taller than `rows` keeps its newest lines in sight, where tmux wipes them: those it draws again,
+    as soon as it has heard of the size.
+    """
+    _, mark, lines = output.replace(b"\r\n", b"\n").partition(_PAST)
+    if len(lines) >= PAST_BYTES:
+        lines = lines[lines.find(b"\n") + 1 :]
+    if not mark or not lines:
+        return _WIPED
+    return _WIPED + lines.replace(b"\n", b"\r\n") + b"\x1b[m" + b"\r\n" * rows
+
+
+def enter(name: str) -> str:
+    """On a PTY; who was attached before is detached."""
+    return _sh(f"{_PATH}; exec {_TMUX} attach-session -d -t {_checked(name)}")
 
 
 def look() -> str:

@@ -111,9 +111,14 @@ class KeptTerminals:
                 "tmux did not start on the server. Try `tmux new` in a plain terminal to see what it says.",
             )
 
+    async def past(self, link: Link, kept: KeptTerminal, cols: int, rows: int) -> bytes:
+        """What a terminal of that size shows before it is entered. Raises Conflict."""
+        command = tmux.past(kept.name, cols, rows)
+        return tmux.shown(await self._ask(link, command, tmux.PAST_BYTES + _ANSWER_BYTES), rows)
+
     async def enter(self, link: Link, kept: KeptTerminal, cols: int, rows: int) -> PtyChannel:
         """Raises ChannelRefused and LinkLost."""
-        return await link.open_terminal(cols, rows, command=tmux.enter(kept.name, rows))
+        return await link.open_terminal(cols, rows, command=tmux.enter(kept.name))
 
     async def seen(self, link: Link) -> frozenset[str] | None:
         """The sessions on the server, or None when it does not say."""
@@ -149,10 +154,10 @@ class KeptTerminals:
             await self.kill(link, kept)
         return await self.get(account_id, connection_id, kept_id)
 
-    async def _ask(self, link: Link, command: str) -> bytes:
+    async def _ask(self, link: Link, command: str, most: int = _ANSWER_BYTES) -> bytes:
         """Raises Conflict."""
         try:
-            result = await run(link, command, timeout_s=_ANSWER_S, max_output_bytes=_ANSWER_BYTES)
+            result = await run(link, command, timeout_s=_ANSWER_S, max_output_bytes=most)
         except (ChannelRefused, LinkLost) as refusal:
             raise Conflict("terminal_refused", f"The server opened no terminal. {refusal}") from None
         return result.stdout

@@ -161,9 +161,12 @@ class LiveTerminal:
         """From the PTY into the ring, until the PTY ends; no database in between."""
         while self._channel and (data := await self._channel.read()):
             self.master.touch()
-            self.ring.append(data)
-            taps.tell(self.taps, self.id, lambda tap, data=data: tap.output(data))  # type: ignore[misc]
-            self.notify()
+            self.show(data)
+
+    def show(self, data: bytes) -> None:
+        self.ring.append(data)
+        taps.tell(self.taps, self.id, lambda tap: tap.output(data))
+        self.notify()
 
     def away(self) -> None:
         self._channel = None

@@ -106,13 +106,21 @@ class Terminals:
             if shown:
                 shown.hang_up("moved")
                 await self._wait(shown)
-            return await self._open(actor, lease, link, kept, cols, rows)
+            past = await self._kept.past(link, kept, cols, rows)
+            return await self._open(actor, lease, link, kept, cols, rows, past)
 
     def _showing(self, kept_id: str) -> LiveTerminal | None:
         return next((live for live in self._live.values() if live.is_open and live.kept_id == kept_id), None)
 
     async def _open(
-        self, actor: Actor, lease: Lease, link: Link, kept: KeptTerminal | None, cols: int, rows: int
+        self,
+        actor: Actor,
+        lease: Lease,
+        link: Link,
+        kept: KeptTerminal | None,
+        cols: int,
+        rows: int,
+        past: bytes = b"",
     ) -> Terminal:
         terminal_id = new_id(self._store.clock.now())
         row = await self._store.write(
@@ -130,10 +138,10 @@ class Terminals:
         except BaseException:
             await asyncio.shield(self._never_opened(terminal_id))
             raise
-        return self._begin(row, lease, channel, kept).view
+        return self._begin(row, lease, channel, kept, past).view
 
     def _begin(
-        self, row: dict[str, Any], lease: Lease, channel: PtyChannel, kept: KeptTerminal | None
+        self, row: dict[str, Any], lease: Lease, channel: PtyChannel, kept: KeptTerminal | None, past: bytes
     ) -> LiveTerminal:
         ring = Scrollback(self._capacity, self._spills.open())
         master = self._leases.held.get(lease.id)
@@ -145,6 +153,8 @@ class Terminals:
         self._live[live.id] = live
         self._forget_oldest()
         live.taps = taps.ask(self.tappers, live, live.id)
+        if past:
+            live.show(past)
         live.pump = asyncio.get_running_loop().create_task(self._pump(live, kept))
         return live
 
@@ -287,10 +297,14 @@ class Terminals:
     async def _enter_again(self, live: LiveTerminal, kept: KeptTerminal, link: Link) -> None:
         size = live.view.cols, live.view.rows
         try:
-            live.back(await self._kept.enter(link, kept, *size), size)
-        except (ChannelRefused, LinkLost) as refusal:
+            past = await self._kept.past(link, kept, *size)
+            channel = await self._kept.enter(link, kept, *size)
+        except (ChannelRefused, LinkLost, Conflict) as refusal:
             log.info("terminal.not_back_yet", terminal_id=live.id, reason=str(refusal))
             await self._a_moment(live)
+            return
+        live.show(past)
+        live.back(channel, size)
 
     async def _a_moment(self, live: LiveTerminal) -> None:
         try:
