@@ -58,7 +58,7 @@ NOTHING_GIVEN = NewTerminal()
         404,
         422,
         s409="`session_not_active`, `session_reconnecting`, `terminal_limit_reached`, `terminal_refused`,"
-        " `tmux_missing` (with `keep_alive`), `kept_terminal_gone` (with `kept_id`).",
+        " `tmux_missing` (with `keep_alive`), `kept_terminal_gone` (with `kept_id`), `recording_required` (with `reason`).",
     ),
 )
 async def open_terminal(

@@ -102,6 +102,12 @@ def test_a_server_that_is_always_recorded_says_so_and_cannot_be_stopped(
     page.get_by_label("Record terminals").select_option("always")
     phone.sees("Saved. It holds for terminals that you open from now on.")
     phone.start_session()
+    folder = Path(box.data_dir) / "recordings"
+    folder.rename(folder.with_name("elsewhere"))
+    phone.tap("New terminal")
+    phone.sees("Terminals of this connection are always recorded, and now none can be")
+    expect(page.get_by_test_id("terminal")).to_have_count(0)
+    folder.with_name("elsewhere").rename(folder)
     phone.open_terminal()
     bar = page.get_by_test_id(RED_BAR)
     expect(bar).to_contain_text("as always on this server", timeout=WAIT_MS)

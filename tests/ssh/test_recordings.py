@@ -17,11 +17,12 @@ from clawdbox.app import Box
 from clawdbox.errors import NotFound
 from clawdbox.events import Actor
 from clawdbox.settings import Settings
+from clawdbox.ssh.model import Lease
 from clawdbox.ssh.model.recordings import Policy, Recording, RecordingState
 from clawdbox.ssh.service.terminals import LiveTerminal
 from tests.clocks import HandClock
 from tests.ssh.sshd import Sshd
-from tests.ssh.test_kept_terminals import keep, kept_of, resume
+from tests.ssh.test_kept_terminals import keep, kept_of, resume, sessions
 from tests.ssh.test_terminal_life import ends, says
 from tests.ssh.world import World, problem_of
 from tests.waiting import eventually
@@ -309,13 +310,67 @@ async def test_a_recording_that_takes_too_much_room_ends_and_says_why_in_itself(
         assert events[-1][1] == "m"
         if reason == "recordings_full":
             assert (await problem_of(begin(world, live))).code == "recordings_full"
-            await box.recordings.choose(world.me, world.owner, None, Policy.ALWAYS)
-            other = await world.open_terminal(live.lease)
-            by_policy = await eventually(lambda: only_or_none(world, other), what="a row that says so")
-            assert by_policy is not None
-            assert (await ended(world, by_policy)).end_reason == "recordings_full"
     finally:
         await box.stop()
+
+
+async def refused_for(world: World, lease: Lease, *, keep_alive: bool = False) -> str:
+    opening = world.box.terminals.open(world.me, world.owner, lease.id, 80, 24, keep_alive=keep_alive)
+    problem = await problem_of(opening)
+    assert problem.code == "recording_required"
+    return str(problem.detail["reason"])
+
+
+@pytest.mark.parametrize("reason", ["recordings_full", "disk_full", "disk_failed"])
+async def test_a_terminal_that_must_be_recorded_and_cannot_be_does_not_open(
+    tmp_path: Path, clock: HandClock, server: Sshd, reason: str
+) -> None:
+    settings = {
+        "recordings_full": Settings(allow_loopback=True, recordings_total_bytes=1),
+        "disk_full": Settings(allow_loopback=True, recordings_keep_free_bytes=1 << 50),
+        "disk_failed": Settings(allow_loopback=True),
+    }
+    box = Box(tmp_path / "box", settings[reason], clock)
+    await box.start()
+    try:
+        world = await World.meet(box, clock, server)
+        lease = await world.ready()
+        if reason == "recordings_full":
+            await end(world, await begin(world, await world.open_terminal(lease)))
+        if reason == "disk_failed":
+            (box.data_dir / "recordings").rmdir()
+            (box.data_dir / "recordings").write_text("")
+        await box.recordings.choose(world.me, world.owner, world.connection.id, Policy.ALWAYS)
+        assert await refused_for(world, lease) == reason
+        (row,) = await world.rows("SELECT state, end_reason FROM terminals ORDER BY id DESC LIMIT 1")
+        assert row == {"state": "ended", "end_reason": "refused"}
+        (event,) = await world.rows("SELECT payload FROM events WHERE type = 'recording.impossible'")
+        assert json.loads(event["payload"])["reason"] == reason
+        assert len(await world.audit("recording.impossible")) == 1
+        await box.recordings.choose(world.me, world.owner, world.connection.id, Policy.ASK)
+        await type_and_see(await world.open_terminal(lease), 1, "echo op''en", "open")
+    finally:
+        await box.stop()
+
+
+async def test_one_that_is_to_be_kept_alive_and_recorded_leaves_nothing_on_the_server_when_it_cannot_be(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    home, sockets = tmp_path / "home", tmp_path / "tmux"
+    home.mkdir()
+    sockets.mkdir()
+    box = Box(tmp_path / "box", Settings(allow_loopback=True, recordings_keep_free_bytes=1 << 50), clock)
+    with Sshd(tmp_path / "keeps", options={"SetEnv": f"HOME={home} TMUX_TMPDIR={sockets}"}) as server:
+        await box.start()
+        try:
+            world = await World.meet(box, clock, server)
+            lease = await world.ready()
+            await box.recordings.choose(world.me, world.owner, None, Policy.ALWAYS)
+            assert await refused_for(world, lease, keep_alive=True) == "disk_full"
+            assert sessions(world) == []
+            assert await box.kept_terminals.waiting(world.owner, world.connection.id) == []
+        finally:
+            await box.stop()
 
 
 async def test_a_file_that_was_changed_cut_or_swapped_is_not_played(world: World) -> None:

@@ -1,6 +1,7 @@
 """What listens in on a terminal hears all of it, and can neither break nor end it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from clawdbox.ssh.service.terminals import LiveTerminal
 from tests.ssh.test_terminal_life import ends, says
@@ -32,9 +33,16 @@ class Listener:
             raise RuntimeError(what)
 
 
+def brings(tap: Listener) -> Callable[[LiveTerminal], Awaitable[Listener]]:
+    async def asked(_live: LiveTerminal) -> Listener:
+        return tap
+
+    return asked
+
+
 async def test_a_tap_hears_every_byte_from_the_first_each_size_and_the_end(world: World) -> None:
     tap = Listener()
-    world.box.terminals.tappers.append(lambda _live: tap)
+    world.box.terminals.tappers.append(brings(tap))
     live = await world.open_terminal(await world.ready())
     await live.resize(99, 33)
     await live.type("a", 1, b"seq 1 5000; exit\n")
@@ -46,12 +54,12 @@ async def test_a_tap_hears_every_byte_from_the_first_each_size_and_the_end(world
 
 
 async def test_a_tap_that_fails_is_dropped_and_the_terminal_goes_on(world: World) -> None:
-    def refuses(_live: LiveTerminal) -> Listener:
+    async def refuses(_live: LiveTerminal) -> Listener:
         raise RuntimeError("no tap")
 
     good = Listener()
     taps = [Listener("output"), Listener("resized"), Listener("ended"), good]
-    world.box.terminals.tappers += [refuses, *[lambda _live, tap=tap: tap for tap in taps]]
+    world.box.terminals.tappers += [refuses, *[brings(tap) for tap in taps]]
     live = await world.open_terminal(await world.ready())
     await live.resize(99, 33)
     await live.type("a", 1, b"echo he''re; stty size\n")

@@ -32,6 +32,22 @@ LAST_WORDS: Final[dict[str, str]] = {
     "disk_failed": "The recording ends here: the disk of the box failed.",
     "box_crashed": "The recording was cut here: the box died.",
 }
+# What forbids that a recording begins, and what to do about it.
+_NOT_NOW: Final[dict[str, str]] = {
+    "recordings_full": "there is no more room for recordings. Delete old ones, or raise recordings_total_bytes",
+    "disk_full": "the disk of the box is full. Free some space there",
+    "disk_failed": "the disk of the box does not take it. Look at the box's log",
+}
+
+
+def required(reason: str) -> Conflict:
+    """For a terminal that must be recorded and cannot be: nobody gets one unseen."""
+    return Conflict(
+        "recording_required",
+        f"Terminals of this connection are always recorded, and now none can be: {_NOT_NOW[reason]},"
+        " or choose another setting on the connection's page.",
+        reason=reason,
+    )
 
 
 def check_start(policy: Policy, running: Recording | None, used: int, allowed: int) -> None:

@@ -19,12 +19,14 @@ Room = Callable[[], str | None]
 class Recorder:
     """A `Tap`. It listens from the moment it is made, so that nothing is missed while its file is being opened.
 
-    `over` is set when all of it is settled: the file closed, and its end told to who asked for it.
+    `begun` is set when its file is there, or cannot be. `over` is set when all of it is settled: the file closed, and
+    its end told to who asked for it.
     """
 
     def __init__(self, clock: Clock, cols: int, rows: int) -> None:
         self.cols, self.rows = cols, rows
         self.size = 0
+        self.begun = asyncio.Event()
         self.over = asyncio.Event()
         self._clock = clock
         self._begun = clock.monotonic()
@@ -34,6 +36,11 @@ class Recorder:
         self._held = 0
         self._some = asyncio.Event()
         self._urgent = asyncio.Event()
+
+    @property
+    def reason(self) -> str | None:
+        """Why it has stopped."""
+        return self._reason
 
     @property
     def seconds(self) -> float:
@@ -78,6 +85,7 @@ class Recorder:
         try:
             file = await asyncio.to_thread(create)
             self.size = file.size
+            self.begun.set()
             while self._reason is None:
                 await self._until_worth_writing()
                 await asyncio.to_thread(file.write, self._taken())
@@ -89,6 +97,8 @@ class Recorder:
             log.warning("recording.broken", error=error.strerror)
             self._reason = None  # what the disk says counts more than that somebody stopped it meanwhile
             self.stop("disk_full" if is_no_room(error) else "disk_failed")
+        finally:
+            self.begun.set()
         reason = self._reason or "asked"
         if file is not None:
             await asyncio.to_thread(self._close, file, reason)

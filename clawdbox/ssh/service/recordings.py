@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -114,25 +115,53 @@ class Recordings:
             recorder.forget()
             raise
 
-    def _tap(self, live: LiveTerminal) -> Recorder:
-        """Each terminal is listened to until it is known whether its policy wants that."""
+    async def _tap(self, live: LiveTerminal) -> Recorder | None:
+        """What listens to a terminal from its first byte. Raises Conflict `recording_required` when it must, and cannot."""
+        owner, connection_id = live.lease.account_id, live.lease.connection_id
+        policy = await self._store.read(lambda r: sql.policy(r, owner, connection_id))
+        if policy is not Policy.ALWAYS:
+            return None
         recorder = Recorder(self._store.clock, live.view.cols, live.view.rows)
-        self._later(self._by_policy(live, recorder))
+        try:
+            reason = await self._by_policy(live, recorder)
+        except BaseException:
+            recorder.stop("terminal_ended")
+            raise
+        if reason:
+            await self._tell_refused(live, reason)
+            raise rules.required(reason)
         return recorder
 
-    async def _by_policy(self, live: LiveTerminal, recorder: Recorder) -> None:
-        owner, connection_id = live.lease.account_id, live.lease.connection_id
+    async def _by_policy(self, live: LiveTerminal, recorder: Recorder) -> str | None:
+        """Why it could not begin; None when its file is there."""
         try:
-            policy = await self._store.read(lambda r: sql.policy(r, owner, connection_id))
-            if policy is Policy.ALWAYS:
-                await self._begin(SYSTEM, live, recorder, "policy")
-                return
+            if short := self._short_of(recorder):
+                return short
+            await asyncio.shield(asyncio.ensure_future(self._begin(SYSTEM, live, recorder, "policy")))
         except Problem as problem:
             log.warning("recording.not_begun", terminal_id=live.id, problem=problem.code)
+            return "disk_full" if problem.code == "storage_full" else "disk_failed"
         except Exception:
-            log.exception("recording.not_begun", terminal_id=live.id)
-        _let_go(live, recorder)
-        recorder.forget()
+            log.exception("recording.begin_failed", terminal_id=live.id)
+            return "disk_failed"
+        await recorder.begun.wait()
+        return recorder.reason
+
+    async def _tell_refused(self, live: LiveTerminal, reason: str) -> None:
+        """A full disk may keep even this from being written; the log says it all the same."""
+        log.warning("recording.required", terminal_id=live.id, reason=reason)
+        lease = live.lease
+        detail = {"connection_id": lease.connection_id, "session_id": lease.id, "reason": reason}
+
+        def change(tx: Tx) -> None:
+            owner = lease.account_id
+            self._ledger.event(tx, owner, "recording.impossible", "terminal", live.id, detail)
+            self._ledger.audit(
+                tx, SYSTEM, "recording.impossible", "terminal", live.id, detail=detail, account_id=owner
+            )
+
+        with suppress(Problem):
+            await self._store.write(change)
 
     async def _begin(self, actor: Actor, live: LiveTerminal, recorder: Recorder, why: str) -> Recording:
         key = new_stream_key()
@@ -145,8 +174,6 @@ class Recordings:
             return self._intend(tx, actor, live, recorder, why, key)
 
         recording = await self._store.write(change)
-        if used >= allowed:
-            recorder.stop("recordings_full")
         if not live.is_open:
             recorder.stop("terminal_ended")
         self._running[recording.id] = (recording, recorder, live)
@@ -193,6 +220,7 @@ class Recordings:
         except Exception:
             log.exception("recording.failed", recording_id=recording.id)
             reason = "disk_failed"
+            recorder.stop(reason)
         _let_go(live, recorder)
         del self._running[recording.id]
         self._kept += recorder.size

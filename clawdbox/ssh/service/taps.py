@@ -1,9 +1,10 @@
 """What listens in on a terminal without being one of its devices, such as a recording."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from clawdbox import logs
+from clawdbox.errors import Problem
 
 log = logs.get("ssh")
 T = TypeVar("T")
@@ -19,12 +20,19 @@ class Tap(Protocol):
     async def ended(self) -> None: ...
 
 
-def ask(tappers: list[Callable[[T], Tap | None]], terminal: T, terminal_id: str) -> list[Tap]:
-    """Who wants to listen to a terminal that has just opened; one that raises does not."""
+async def ask(
+    tappers: list[Callable[[T], Awaitable[Tap | None]]], terminal: T, terminal_id: str
+) -> list[Tap]:
+    """Who wants to listen to a terminal that nobody has read from yet.
+
+    A Problem that one raises forbids the terminal; one that raises anything else does not listen.
+    """
     found: list[Tap] = []
     for wanted in tappers:
         try:
-            tap = wanted(terminal)
+            tap = await wanted(terminal)
+        except Problem:
+            raise
         except Exception:
             log.exception("terminal.tapper_failed", terminal_id=terminal_id)
             continue

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from clawdbox import logs
@@ -53,8 +54,11 @@ class Terminals:
         self._sizes = TerminalSizes(store)
         self._live: OrderedDict[str, LiveTerminal] = OrderedDict()
         spills.on_short = self._release_oldest
-        self.tappers: list[Callable[[LiveTerminal], taps.Tap | None]] = []
-        """Asked when a terminal opens, before its first byte; one living already takes more in its `taps`."""
+        self.tappers: list[Callable[[LiveTerminal], Awaitable[taps.Tap | None]]] = []
+        """Asked when a terminal opens, before its first byte; one living already takes more in its `taps`.
+
+        One that raises a Problem keeps it from opening.
+        """
 
     # opening
 
@@ -80,7 +84,12 @@ class Terminals:
         async with self._kept.held(kept_id):
             kept = await self._store.write(lambda tx: self._kept.intend(tx, lease, kept_id, cols, rows))
             await self._kept.make(link, kept)
-            return await self._open(actor, lease, link, kept, cols, rows)
+            try:
+                return await self._open(actor, lease, link, kept, cols, rows)
+            except Problem:
+                with suppress(Problem):
+                    await self._kept.kill(link, kept)
+                raise
 
     async def resume(
         self, actor: Actor, account_id: str, lease_id: str, kept_id: str, cols: int, rows: int
@@ -138,24 +147,30 @@ class Terminals:
         except BaseException:
             await asyncio.shield(self._never_opened(terminal_id))
             raise
-        return self._begin(row, lease, channel, kept, past).view
-
-    def _begin(
-        self, row: dict[str, Any], lease: Lease, channel: PtyChannel, kept: KeptTerminal | None, past: bytes
-    ) -> LiveTerminal:
-        ring = Scrollback(self._capacity, self._spills.open())
-        master = self._leases.held.get(lease.id)
-        if master is None:  # the lease ended in this very moment
+        try:
+            live = await self._begin(row, lease, channel)
+        except BaseException:
             channel.close()
-            raise rules.closed_meanwhile()
-        live = LiveTerminal(row, lease, master, channel, ring)
-        live.on_size = self._sizes.changed
-        self._live[live.id] = live
-        self._forget_oldest()
-        live.taps = taps.ask(self.tappers, live, live.id)
+            await asyncio.shield(self._never_opened(terminal_id))
+            raise
         if past:
             live.show(past)
         live.pump = asyncio.get_running_loop().create_task(self._pump(live, kept))
+        return live.view
+
+    async def _begin(self, row: dict[str, Any], lease: Lease, channel: PtyChannel) -> LiveTerminal:
+        """Raises Problem when it may not open, or the lease ended in this very moment."""
+        master = self._leases.held.get(lease.id)
+        if master is None:
+            raise rules.closed_meanwhile()
+        live = LiveTerminal(row, lease, master, channel, Scrollback(self._capacity, self._spills.open()))
+        live.on_size = self._sizes.changed
+        live.taps = await taps.ask(self.tappers, live, live.id)
+        if lease.id not in self._leases.held:
+            await taps.end(live.taps, live.id)
+            raise rules.closed_meanwhile()
+        self._live[live.id] = live
+        self._forget_oldest()
         return live
 
     async def _never_opened(self, terminal_id: str) -> None:
