@@ -148,6 +148,12 @@ test('a refused command and a stop stay in sight', () => {
   assert.deepEqual(t.entries.map((e) => e.kind), ['you', 'refused', 'stopped', 'outcome'])
 })
 
+test('a change that is undone by itself is one line, whose state changes', () => {
+  const t = told(['revert', { revert_id: 'r', what: 'the firewall', state: 'armed', due_at: '2026-06-01T12:03:00Z' }], ['text', { text: 'x' }], ['revert', { revert_id: 'r', what: 'the firewall', state: 'confirmed', due_at: null }])
+  assert.deepEqual(t.entries.map((e) => e.kind), ['revert', 'text'])
+  assert.deepEqual(t.entries[0], { kind: 'revert', key: 'r', what: 'the firewall', state: 'confirmed', due: null })
+})
+
 test('time goes on in minutes and hours', () => {
   const at = Date.parse('2026-06-01T12:00:00Z')
   assert.deepEqual([-2, 12, 75, 3727].map((s) => elapsed('2026-06-01T12:00:00Z', at + s * 1000)), ['0:00', '0:12', '1:15', '1:02:07'])

@@ -10,6 +10,7 @@ export type Entry =
   | Command
   | Refused
   | Asked
+  | RevertNote
   | Card
   | ({ kind: 'usage'; key: string } & Spent)
   | { kind: 'outcome'; key: string; state: string; error: string }
@@ -102,6 +103,14 @@ export interface Asked {
   state: 'pending' | 'allowed' | 'denied' | 'expired' | 'void'
   /** `person`, `grant` or `nobody`. */
   by: string
+}
+/** A change that the server undoes by itself unless somebody says that they are still in. */
+export interface RevertNote {
+  kind: 'revert'
+  key: string
+  what: string
+  state: string
+  due: string | null
 }
 export type Status = 'ok' | 'warn' | 'bad' | 'info'
 export interface CardRow {

@@ -1,5 +1,5 @@
 import { fromBase64 } from './bytes.ts'
-import type { Asked, CardRow, Command, Entry, Plan, Spent, Status, Step, Tool, You } from './entries.ts'
+import type { Asked, CardRow, Command, Entry, Plan, RevertNote, Spent, Status, Step, Tool, You } from './entries.ts'
 import { screenText, write } from './screen-text.ts'
 
 export interface ConversationEvent {
@@ -134,6 +134,13 @@ const takes: Record<string, Take> = {
     if (!asked) return
     asked.state = (text(p.state) || 'void') as Asked['state']
     asked.by = text(p.by)
+  },
+  revert: (t, _e, p) => {
+    const key = text(p.revert_id)
+    const told = { what: text(p.what), state: text(p.state), due: text(p.due_at) || null }
+    const known = find<RevertNote>(t, 'revert', key)
+    if (known) Object.assign(known, told)
+    else t.entries.push({ kind: 'revert', key, ...told })
   },
   'agents.stopped': (t, e) => {
     t.entries.push({ kind: 'stopped', key: `${e.seq}`, at: e.created_at })

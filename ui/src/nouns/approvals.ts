@@ -32,7 +32,8 @@ export interface Approval {
   options: ApprovalOption[]
   option_id: string | null
   may_grant: boolean
-  revert?: { what: string } | null
+  /** What the server puts back by itself unless somebody confirms that they are still in. */
+  revert: { what: string } | null
   created_at: string
   expires_at: string
   answered_at: string | null

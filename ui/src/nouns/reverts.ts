@@ -4,12 +4,16 @@ import { get, post } from '../api.ts'
 export interface Revert {
   id: string
   connection_id: string
+  turn_id: string
   command: string
+  /** What is put back. */
   what: string
-  state: 'armed' | 'confirmed' | 'reverted' | 'unknown'
-  due_at: string
+  state: 'arming' | 'armed' | 'unguarded' | 'confirmed' | 'reverted' | 'unknown'
+  due_at: string | null
+  created_at: string
+  ended_at: string | null
 }
 
-export const listReverts = async (connectionId: string) =>
-  (await get<{ reverts: Revert[] }>(`/connections/${connectionId}/reverts`)).reverts
-export const confirmRevert = (id: string) => post<unknown>(`/reverts/${id}/confirm`)
+/** Those that wait for somebody to confirm them, on all servers. */
+export const openReverts = async () => (await get<{ reverts: Revert[] }>('/reverts')).reverts
+export const confirmRevert = async (id: string) => (await post<{ revert: Revert }>(`/reverts/${id}/confirm`)).revert

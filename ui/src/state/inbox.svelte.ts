@@ -31,7 +31,7 @@ class Inbox {
 
   /** For `$effect`: as long as somebody is signed in. */
   follow(): () => void {
-    const stops = [this.pending.follow('approval.', 'agents.'), this.grants.follow('approval_grant.', 'agents.', 'session.')]
+    const stops = [this.pending.follow('approval.', 'agents.'), this.grants.follow('approval_grant.', 'agents.', 'session.', 'turn.')]
     return () => stops.forEach((stop) => stop())
   }
 
