@@ -14,7 +14,7 @@ import pytest
 from tests.agents.model_server.asked import Asked
 from tests.agents.model_server.parts import Reply, Tool, reply
 from tests.agents.model_server.server import ModelServer
-from tests.cli.command import Served, answer, environment
+from tests.cli.command import Served, clawdbox, environment
 from tests.ssh.sshd import Sshd
 from tests.waiting import eventually
 from tests.web.served import Client, Json
@@ -64,7 +64,9 @@ class House:
         self.allowed: set[str] = set()
 
     def start(self) -> None:
-        env = environment(CLAWDBOX_RATE_SESSION_START_PER_HOUR="10000", CLAWDBOX_RATE_REQUEST_PER_MINUTE="100000")
+        env = environment(
+            CLAWDBOX_RATE_SESSION_START_PER_HOUR="10000", CLAWDBOX_RATE_REQUEST_PER_MINUTE="100000"
+        )
         self.served = Served(self.folder / "box", "--allow-loopback", env=env).wait()
 
     @asynccontextmanager
@@ -129,7 +131,7 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path, server: Sshd) -> Iterator[House]:
     made = House(tmp_path, server)
-    made.token = answer("token", "create", "--name", "test", "--data-dir", tmp_path / "box", "--json")["token"]
+    made.token = clawdbox("token", "create", "--name", "test", "--data-dir", tmp_path / "box").stdout.strip()
     made.start()
     yield made
     made.served.end()
@@ -157,7 +159,8 @@ def check(marks: Marks, number: int, events: list[Json]) -> None:
     """Nothing ran twice; what is missing is told as lost; nothing was asked twice."""
     seen = marks.seen
     assert not [mark for mark, times in seen.items() if times > 1]
-    turn = [event for event in events if event["turn_id"] == events[-1]["turn_id"]]
+    last = [event["turn_id"] for event in events if event["type"] == "turn.started"][-1]
+    turn = [event for event in events if event["turn_id"] == last]
     begun = [event for event in turn if event["type"] == "command.started"]
     ended = {
         event["payload"]["command_id"]: event["payload"]["state"]
@@ -169,9 +172,7 @@ def check(marks: Marks, number: int, events: list[Json]) -> None:
     for event in begun:
         mark = event["payload"]["command"].split()[1]
         assert seen[mark] == 1 or ended[event["payload"]["command_id"]] in ("lost", "cancelled"), mark
-    asked = Counter(
-        event["payload"]["call_id"] for event in turn if event["type"] == "approval.requested"
-    )
+    asked = Counter(event["payload"]["call_id"] for event in turn if event["type"] == "approval.requested")
     assert set(asked.values()) == {1}
     assert [event["payload"]["state"] for event in turn if event["type"] == "turn.finished"] == ["done"]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
