@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from clawdbox.policy.redact import Redactor, redact
+
 
 class Class(StrEnum):
     READ = "read"
@@ -50,7 +52,6 @@ class Decision(msgspec.Struct, frozen=True):
 _READS = frozenset({"uptime", "id", "hostname", "date", "true", "df -h", "free -m"})
 _CHANGES = re.compile(r"systemctl +restart +nginx")
 _SECRET = re.compile(r"\S*(?:id_ed25519|id_rsa|/etc/shadow)\S*")
-_PASSWORD = re.compile(r"(?i)(password\s*[=:]\s*)\S+")
 
 
 def judge(command: str) -> Judgement:
@@ -79,20 +80,16 @@ def decide(
     return Decision(Verdict.ASK, "Nobody knows what it would do.")
 
 
-def redact(text: str) -> str:
-    return _PASSWORD.sub(r"\1[redacted: password]", text)
-
-
-class Redactor:
-    """Of a stream: whole lines at a time."""
-
-    def __init__(self) -> None:
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        whole, newline, self._held = (self._held + text).rpartition("\n")
-        return redact(whole) + newline
-
-    def finish(self) -> str:
-        held, self._held = self._held, ""
-        return redact(held)
+__all__ = [
+    "Class",
+    "Decision",
+    "Judgement",
+    "Mode",
+    "Redactor",
+    "Tier",
+    "Verdict",
+    "decide",
+    "judge",
+    "judge_file",
+    "redact",
+]
