@@ -20,6 +20,12 @@ from clawdbox.events.wire import AUDIT_FILE, AuditFile
 from clawdbox.ids import new_id
 from clawdbox.keys.service import Keys
 from clawdbox.metrics import Metrics
+from clawdbox.notify.service.channels import Channels, Where
+from clawdbox.notify.service.courier import Courier
+from clawdbox.notify.service.notifier import Notifier
+from clawdbox.notify.service.relay import Relay, Screens
+from clawdbox.notify.service.vapid import Vapid
+from clawdbox.notify.wire.send import Sender
 from clawdbox.recovery import Recovery
 from clawdbox.settings import Settings
 from clawdbox.ssh.service.connections import Connections
@@ -45,10 +51,11 @@ from clawdbox.ssh.service.stats import Stats
 from clawdbox.ssh.service.terminals import Terminals
 from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.service.uploads import Uploads
+from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.ssh.wire import openssh
 from clawdbox.ssh.wire.demo import DemoServer
-from clawdbox.store import Store, Tx
+from clawdbox.store import Reader, Store, Tx
 from clawdbox.store.migrate import migrate
 from clawdbox.vault import Keyring, Label, RecoveryWords, Sealer, prepare_folder, verify_database
 
@@ -88,6 +95,8 @@ class Box:
     model_providers: ModelProviders
     conversations: Conversations
     approvals: Approvals
+    notify_channels: Channels
+    notifier: Notifier
     recovery: Recovery
     owner: Account
 
@@ -99,7 +108,7 @@ class Box:
         self.metrics = Metrics()
         self.stopping = asyncio.Event()
         self.addresses = Addresses(settings)
-        self._jobs: list[AuditFile | Janitor | Recordings] = []
+        self._jobs: list[AuditFile | Janitor | Notifier | Recordings] = []
         self._demo: DemoServer | None = None
 
     # opening: the vault first, the database only when it is this vault's
@@ -160,6 +169,7 @@ class Box:
         self.control_sockets = ControlSockets(store, self.ledger, settings, self.leases, self.data_dir)
         self._wire_fleet()
         self._wire_agents()
+        self._wire_notify()
         self.leases.writes.on_started = self.conversations.lease_started
         self.leases.writes.on_ended = self.conversations.lease_ended
         self.connections.on_removed = self.conversations.connection_removed
@@ -189,6 +199,23 @@ class Box:
             self.accounts.settings_in,
             (self._wire_models(),),
         )
+
+    def _wire_notify(self) -> None:
+        """It hears events and is called by nobody; what lives above it is handed in: names, screens, the address."""
+        store, hub, settings = self.store, self.hub, self.settings
+        sender = Sender(settings)
+        vapid = Vapid(store, self.sealer)
+        self.notify_channels = Channels(store, self.ledger, self.sealer, settings, vapid, sender, self._where)
+        screens = Screens(
+            is_watched=lambda conversation_id: hub.is_heard(f"watched:{conversation_id}"),
+            is_present=lambda account_id: hub.is_heard(f"present:{account_id}"),
+        )
+        relay = Relay(store, settings, self.notify_channels, screens)
+        courier = Courier(store, hub, self.notify_channels, sender, self.metrics, _label_of, self._where)
+        self.notifier = Notifier(store, hub, settings, self.notify_channels, relay, courier)
+
+    def _where(self) -> Where:
+        return Where(self.address, self.own_port)
 
     def _wire_fleet(self) -> None:
         self.snippets = Snippets(self.store, self.ledger)
@@ -226,7 +253,8 @@ class Box:
         janitor = Janitor(self.store, self.hub, self.settings, self.accounts, self.leases)
         janitor.start()
         await self.recordings.start()
-        self._jobs = [janitor, self.recordings, audit_file]
+        self.notifier.start()
+        self._jobs = [janitor, self.recordings, self.notifier, audit_file]
         if self.settings.demo:
             await self._start_demo()
 
@@ -300,3 +328,12 @@ class Box:
             host = net.lan_address() or "127.0.0.1"
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.own_port or self.settings.port}"
+
+
+def _label_of(r: Reader, account_id: str, connection_id: str | None, session_id: str | None) -> str | None:
+    """The name of the connection that an event is about, also of one that was deleted meanwhile."""
+    if connection_id is None and session_id is not None:
+        lease = lease_sql.find(r, session_id)
+        connection_id = lease.connection_id if lease else None
+    found = connection_id and connection_sql.find(r, account_id, connection_id, deleted=True)
+    return found.label if found else None

@@ -41,6 +41,7 @@ class Metrics:
         self._connects = Histogram(CONNECT_BUCKETS_MS)
         self._forward_connections: dict[tuple[str, str], int] = {}
         self._forward_in = self._forward_out = 0
+        self._notified: dict[tuple[str, str], int] = {}
         self._requests: dict[tuple[str, str, int], int] = {}
         self._latencies: dict[tuple[str, str], Histogram] = {}
 
@@ -63,6 +64,11 @@ class Metrics:
     def forward_carried(self, bytes_in: int, bytes_out: int) -> None:
         self._forward_in += bytes_in
         self._forward_out += bytes_out
+
+    def notified(self, channel: str, state: str) -> None:
+        """An attempt to send through a kind of channel, and the state in which it left the delivery."""
+        counter = (str(channel), str(state))
+        self._notified[counter] = self._notified.get(counter, 0) + 1
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         counter = (method, route, status)
@@ -101,6 +107,12 @@ class Metrics:
         carried.add_metric(["in"], self._forward_in)
         carried.add_metric(["out"], self._forward_out)
         yield carried
+        attempts = CounterMetricFamily(
+            "notification_attempts", "Attempts to send a notification.", labels=("channel", "state")
+        )
+        for (channel, state), count in self._notified.items():
+            attempts.add_metric([channel, state], count)
+        yield attempts
         requests = CounterMetricFamily(
             "http_requests", "Requests answered.", labels=("method", "route", "status")
         )

@@ -88,6 +88,31 @@ def ssh_address_verdict(ip: str, port: int, own_port: int | None, allow_loopback
     Private networks (RFC 1918) are what homelabs are made of and stay legal.
     """
     address = _unmapped(ipaddress.ip_address(ip.partition("%")[0]))
+    return _never_verdict(address, port, own_port) or _loopback_verdict(address, allow_loopback)
+
+
+def notify_address_verdict(
+    ip: str, port: int, own_port: int | None, *, local: bool, loopback: bool
+) -> str | None:
+    """Why no notification goes to this resolved address, or None when it may.
+
+    `local` is the account's word that this channel lies in its own network, `loopback` the setting of who runs the box.
+    """
+    address = _unmapped(ipaddress.ip_address(ip.partition("%")[0]))
+    if address in _METADATA:
+        return "this is where a cloud keeps the credentials of its machines"
+    never = _never_verdict(address, port, own_port) or _loopback_verdict(address, loopback)
+    if never or address.is_loopback or local or address.is_global:
+        return never
+    return "this address is in a local network, which was not allowed for this channel"
+
+
+def is_public(ip: str) -> bool:
+    """Whether anybody between here and there could read what is not encrypted."""
+    return _unmapped(ipaddress.ip_address(ip.partition("%")[0])).is_global
+
+
+def _never_verdict(address: IPAddress, port: int, own_port: int | None) -> str | None:
     if address.is_unspecified:
         return "the unspecified address leads back to this box"
     if address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
@@ -96,9 +121,11 @@ def ssh_address_verdict(ip: str, port: int, own_port: int | None, allow_loopback
         return "link-local addresses are refused"
     if own_port == port and (address.is_loopback or is_own_address(str(address))):
         return "this is the box's own address and port"
-    if address.is_loopback and not allow_loopback:
-        return "loopback addresses are this machine itself"
     return None
+
+
+def _loopback_verdict(address: IPAddress, allowed: bool) -> str | None:
+    return "loopback addresses are this machine itself" if address.is_loopback and not allowed else None
 
 
 # Where clouds tell a machine its own credentials; the usual 169.254.169.254 is link-local.

@@ -78,6 +78,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     unattended_commands: Count = 20
     revert_after_s: Seconds = 180
 
+    # Notifications
+    notify_timeout_s: Seconds = 15
+    notify_per_minute: Count = 10
+    notify_keep_days: Count = 30
+    notify_loopback: bool = False
+    notify_plain_http: bool = False
+    push_contact: str | None = None
+
     # Web apps of servers: on ports of their own (0: the ones after the box's port), or on host names of their own
     forward_web_port: Port = 0
     forward_web_ports: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
@@ -101,6 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate_failed_login_per_minute: Count = 20
     rate_fleet_per_minute: Count = 10
     rate_import_per_minute: Count = 20
+    rate_notify_test_per_minute: Count = 10
     rate_request_per_minute: Count = 1200
 
     @property

@@ -82,7 +82,7 @@ def _cover(table: str, columns: Sequence[str]) -> str:
         f"'{SHOWN}' AS {quoted(column)}" if is_sealed(table, column) else quoted(column) for column in columns
     )
     if table == "box_meta":  # mixed
-        shown = "key, CASE key WHEN 'keyring_check' THEN '[sealed]' ELSE value END AS value"
+        shown = "key, CASE WHEN key IN ('keyring_check', 'vapid_key') THEN '[sealed]' ELSE value END AS value"
     return f"CREATE TEMP TABLE {quoted(table)} AS SELECT {shown} FROM main.{quoted(table)}"  # noqa: S608 - names that the database itself gave
 
 

@@ -23,6 +23,10 @@ class Hub:
             for key in keys:
                 self._forget(key, signal)
 
+    def is_heard(self, key: str) -> bool:
+        """Whether anybody listens to it now."""
+        return key in self._waiters
+
     def wake(self, keys: set[str]) -> None:
         for key in keys:
             for signal in self._waiters.get(key, ()):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from clawdbox.events.model import AuditEntry, Event
-from clawdbox.store import Reader
+from clawdbox.store import Reader, Tx
 
 EVENT = "seq, id, account_id, type, subject_type, subject_id, payload, created_at"
 AUDIT = "id, account_id, actor, action, target_type, target_id, ip_address, result, detail, created_at, mac"
@@ -20,6 +20,49 @@ def events_after(r: Reader, account_id: str, after: int, limit: int) -> list[Eve
 
 def last_event(r: Reader, account_id: str) -> int:
     return int(r.value("SELECT max(seq) FROM events WHERE account_id = ?", (account_id,)) or 0)
+
+
+# the outbox, and the inboxes of those who hear it
+
+
+def outbox_after(r: Reader, types: tuple[str, ...], after: int, limit: int) -> list[Event]:
+    """Events of these types of every account, in the order of their commits."""
+    return r.structs(
+        Event,
+        f"SELECT {EVENT} FROM events WHERE seq > ? AND type IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?",
+        (after, types, limit),
+    )
+
+
+def event(r: Reader, event_id: str) -> Event | None:
+    return r.struct(Event, f"SELECT {EVENT} FROM events WHERE id = ?", (event_id,))
+
+
+def take(tx: Tx, event_id: str, consumer: str) -> bool:
+    """Whether the consumer takes the event now; what it does with it belongs into the same transaction."""
+    return tx.run("INSERT OR IGNORE INTO event_inbox VALUES (?, ?, ?)", (event_id, consumer, tx.now)) == 1
+
+
+def last_taken(r: Reader, consumer: str) -> int:
+    """The sequence number of the newest event that the consumer has taken."""
+    return int(
+        r.value(
+            "SELECT max(events.seq) FROM event_inbox JOIN events ON events.id = event_inbox.event_id"
+            " WHERE event_inbox.consumer = ?",
+            (consumer,),
+        )
+        or 0
+    )
+
+
+def forget_taken(tx: Tx, consumer: str, before: datetime) -> int:
+    """Inbox rows of long ago, but not the newest, which says how far the consumer has come."""
+    return tx.run(
+        "DELETE FROM event_inbox WHERE consumer = :consumer AND taken_at < :before AND event_id <> ("
+        " SELECT events.id FROM event_inbox AS other JOIN events ON events.id = other.event_id"
+        " WHERE other.consumer = :consumer ORDER BY events.seq DESC LIMIT 1)",
+        {"consumer": consumer, "before": before},
+    )
 
 
 def audit_page(

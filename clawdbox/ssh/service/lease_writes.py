@@ -132,6 +132,7 @@ class LeaseWrites:
             "status": lease.status,
             "connection_id": lease.connection_id,
             "close_reason": lease.close_reason,
+            "started_at": lease.started_at,
         }
         self._ledger.event(tx, lease.account_id, f"session.{lease.status}", "session", lease.id, payload)
 

@@ -1,0 +1,1 @@
+"""Where a person is reached: it hears committed events, and nobody calls it to send anything."""
