@@ -203,8 +203,8 @@ class Box:
     def _wire_notify(self) -> None:
         """It hears events and is called by nobody; what lives above it is handed in: names, screens, the address."""
         store, hub, settings = self.store, self.hub, self.settings
-        sender = Sender(settings)
         vapid = Vapid(store, self.sealer)
+        sender = Sender(settings, vapid.key)
         self.notify_channels = Channels(store, self.ledger, self.sealer, settings, vapid, sender, self._where)
         screens = Screens(
             is_watched=lambda conversation_id: hub.is_heard(f"watched:{conversation_id}"),

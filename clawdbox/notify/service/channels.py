@@ -238,7 +238,6 @@ class Channels:
         return await self._sender.send(
             target,
             trial(delivery_id, now),
-            vapid=await self.vapid.key(),
             address=where.address,
             own_port=where.own_port,
             now=now,

@@ -157,7 +157,6 @@ class Courier:
         return await self._sender.send(
             target,
             message,
-            vapid=await self._channels.vapid.key(),
             address=where.address,
             own_port=where.own_port,
             now=self._store.clock.now(),

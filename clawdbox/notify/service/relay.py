@@ -75,7 +75,7 @@ class Relay:
         return len(fresh)
 
     def _tell(self, tx: Tx, event: Event, kind: Kind, account_id: str) -> None:
-        wanting = channel_sql.wanting(tx, account_id, kind)
+        wanting = channel_sql.wanting(tx, account_id, kind, event.created_at)
         if not wanting:
             return
         told = sql.told_since(tx, account_id, tx.now - FLOOD_WINDOW)

@@ -48,9 +48,13 @@ def of_account(r: Reader, account_id: str) -> list[Channel]:
     )
 
 
-def wanting(r: Reader, account_id: str, kind: str) -> list[Channel]:
-    """The channels that are on and want to be told of this kind."""
-    return [channel for channel in of_account(r, account_id) if channel.enabled and kind in channel.kinds]
+def wanting(r: Reader, account_id: str, kind: str, happened_at: datetime) -> list[Channel]:
+    """The channels that are on and want to be told of this kind; none of what was before they were made."""
+    return [
+        channel
+        for channel in of_account(r, account_id)
+        if channel.enabled and kind in channel.kinds and channel.created_at <= happened_at
+    ]
 
 
 def with_endpoint(r: Reader, endpoint_hash: str) -> Channel | None:

@@ -37,7 +37,7 @@ def due(r: Reader, limit: int) -> list[tuple[str, str]]:
     """(channel, delivery), what has waited longest first."""
     rows = r.all(
         "SELECT channel_id, id FROM notify_deliveries WHERE state = 'pending' AND next_try_at <= ?"
-        " ORDER BY next_try_at, id LIMIT ?",
+        " ORDER BY next_try_at, rowid LIMIT ?",
         (r.now, limit),
     )
     return [(row["channel_id"], row["id"]) for row in rows]

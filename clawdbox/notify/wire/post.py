@@ -23,7 +23,7 @@ async def post(
     length = ("content-length", str(len(body)))
     try:
         async with pool, pool.stream("POST", url, headers=[_AGENT, length, *headers], content=body) as got:
-            told = dict(got.headers).get(b"retry-after")
+            told = {name.lower(): value for name, value in got.headers}.get(b"retry-after")
             return Answer(got.status, told.decode("latin-1") if told else None)
     except httpcore.ConnectError as error:
         raise Unreached("tls_failed" if _is_tls(error) else "connect_failed") from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -25,12 +26,18 @@ from clawdbox.settings import Settings
 
 
 class Sender:
-    """`tls` and `lookup` are the system's own, unless a test knows better."""
+    """`vapid_key` is asked for the box's key at push services once one is needed. `tls` and `lookup` are the system's
+    own, unless a test knows better."""
 
     def __init__(
-        self, settings: Settings, tls: ssl.SSLContext | None = None, lookup: Lookup = look_up
+        self,
+        settings: Settings,
+        vapid_key: Callable[[], Awaitable[EllipticCurvePrivateKey]],
+        tls: ssl.SSLContext | None = None,
+        lookup: Lookup = look_up,
     ) -> None:
         self._settings = settings
+        self._vapid_key = vapid_key
         self._tls = tls
         self._lookup = lookup
 
@@ -39,36 +46,30 @@ class Sender:
         target: Target,
         message: Message,
         *,
-        vapid: EllipticCurvePrivateKey,
         address: str,
         own_port: int | None,
         now: datetime,
     ) -> Outcome:
-        """`address` is where the box is reached, for links; `vapid` the box's key at push services."""
+        """`address` is where the box is reached, for links."""
         kind, reach = kind_of(target), self._reach(target, own_port)
         try:
             async with asyncio.timeout(self._settings.notify_timeout_s):
                 if isinstance(target, Email):
                     return smtp_outcome(await self._mail(target, message, address, reach, now))
-                url, (headers, body) = self._request(target, message, vapid, address, now)
+                url, (headers, body) = await self._request(target, message, address, now)
                 return http_outcome(kind, await self._post(url, headers, body, reach), now)
         except TimeoutError:
             return no_answer("timed_out")
         except Unreached as unreached:
             return no_answer(unreached.code)
 
-    def _request(
-        self,
-        target: WebPush | Ntfy | Webhook,
-        message: Message,
-        vapid: EllipticCurvePrivateKey,
-        address: str,
-        now: datetime,
+    async def _request(
+        self, target: WebPush | Ntfy | Webhook, message: Message, address: str, now: datetime
     ) -> tuple[str, tuple[Headers, bytes]]:
         match target:
             case WebPush():
                 who = contact(self._settings.push_contact, self._settings.public_url, target.origin)
-                return target.endpoint, webpush.request(target, message, vapid, who, now)
+                return target.endpoint, webpush.request(target, message, await self._vapid_key(), who, now)
             case Ntfy():
                 return target.server, ntfy.request(target, message, address)
             case Webhook():

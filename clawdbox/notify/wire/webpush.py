@@ -80,7 +80,7 @@ def authorization(endpoint: str, vapid: ec.EllipticCurvePrivateKey, contact: str
     signed = ".".join(_base64(msgspec.json.encode(part)) for part in ({"typ": "JWT", "alg": "ES256"}, claims))
     r, s = decode_dss_signature(vapid.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
     signature = _base64(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
-    return f"vapid t={signed}.{signature}, k={_base64(point(vapid))}"
+    return f"vapid t={signed}.{signature},k={_base64(point(vapid))}"
 
 
 def point(key: ec.EllipticCurvePrivateKey) -> bytes:
