@@ -493,42 +493,6 @@ CREATE UNIQUE INDEX approval_grants_living_idx ON approval_grants (session_lease
 
 CREATE INDEX approval_grants_account_id_idx ON approval_grants (account_id) WHERE ended_at IS NULL;
 
-<<<<<<< HEAD
-CREATE TABLE model_providers (
-  id TEXT PRIMARY KEY,
-  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-  label TEXT NOT NULL,
-  kind TEXT NOT NULL CHECK (kind IN ('openai', 'anthropic')),
-  base_url TEXT NOT NULL,
-  model TEXT NOT NULL,
-  api_key_enc TEXT,
-  created_at TEXT NOT NULL,
-  updated_at TEXT NOT NULL,
-  removed_at TEXT,
-  CHECK (removed_at IS NULL OR api_key_enc IS NULL)
-) STRICT;
-
-CREATE UNIQUE INDEX model_providers_label_idx ON model_providers (account_id, label) WHERE removed_at IS NULL;
-
-CREATE TABLE reverts (
-  id TEXT PRIMARY KEY,
-  account_id TEXT NOT NULL REFERENCES accounts (id),
-  connection_id TEXT NOT NULL REFERENCES ssh_connections (id),
-  turn_id TEXT NOT NULL REFERENCES turns (id),
-  command TEXT NOT NULL,
-  what TEXT NOT NULL,
-  state TEXT NOT NULL DEFAULT 'arming'
-    CHECK (state IN ('arming', 'armed', 'unguarded', 'confirmed', 'reverted', 'unknown')),
-  detail TEXT NOT NULL DEFAULT '',
-  due_at TEXT,
-  created_at TEXT NOT NULL,
-  ended_at TEXT
-) STRICT;
-
-CREATE INDEX reverts_connection_id_idx ON reverts (connection_id, id DESC);
-
-CREATE INDEX reverts_armed_idx ON reverts (due_at) WHERE state IN ('arming', 'armed');
-=======
 CREATE TABLE notify_channels (
   id TEXT PRIMARY KEY,
   account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
@@ -589,4 +553,38 @@ CREATE TABLE event_inbox (
   taken_at TEXT NOT NULL,
   PRIMARY KEY (event_id, consumer)
 ) STRICT, WITHOUT ROWID;
->>>>>>> ab98778 (feat(notify): channels, a relay of committed events, a courier with retries)
+
+CREATE TABLE model_providers (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  label TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('openai', 'anthropic')),
+  base_url TEXT NOT NULL,
+  model TEXT NOT NULL,
+  api_key_enc TEXT,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  removed_at TEXT,
+  CHECK (removed_at IS NULL OR api_key_enc IS NULL)
+) STRICT;
+
+CREATE UNIQUE INDEX model_providers_label_idx ON model_providers (account_id, label) WHERE removed_at IS NULL;
+
+CREATE TABLE reverts (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  connection_id TEXT NOT NULL REFERENCES ssh_connections (id),
+  turn_id TEXT NOT NULL REFERENCES turns (id),
+  command TEXT NOT NULL,
+  what TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'arming'
+    CHECK (state IN ('arming', 'armed', 'unguarded', 'confirmed', 'reverted', 'unknown')),
+  detail TEXT NOT NULL DEFAULT '',
+  due_at TEXT,
+  created_at TEXT NOT NULL,
+  ended_at TEXT
+) STRICT;
+
+CREATE INDEX reverts_connection_id_idx ON reverts (connection_id, id DESC);
+
+CREATE INDEX reverts_armed_idx ON reverts (due_at) WHERE state IN ('arming', 'armed');

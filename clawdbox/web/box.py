@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clawdbox.events import Hub, Ledger
     from clawdbox.keys.service import Keys
     from clawdbox.metrics import Metrics
+    from clawdbox.notify.service.channels import Channels
     from clawdbox.recovery import Recovery
     from clawdbox.settings import Settings
     from clawdbox.ssh.service.connections import Connections
@@ -68,6 +69,7 @@ class Box(Protocol):
     stats: Stats
     conversations: Conversations
     approvals: Approvals
+    notify_channels: Channels
     recovery: Recovery
 
     @property

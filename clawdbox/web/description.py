@@ -40,6 +40,7 @@ _TAGS = {
     "Files": "What lies on the server of a session, over SFTP.",
     "Server": "What a server is, how it does, and what its login shell costs.",
     "Fleet": "A command on many servers at once, and what each of them answered.",
+    "Notifications": "Where an account is told of what happens: web push, ntfy, e-mail, webhooks.",
     "Snippets": "Commands with named places, whose values are quoted and never spliced.",
     "Forwards": "Ports of a server, on the box or in a browser.",
     "Conversations": "The chats on a connection, and what thinks in them.",

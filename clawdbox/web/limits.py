@@ -62,6 +62,7 @@ class Limits:
         self.session_start = Window(settings.rate_session_start_per_hour, 3600)
         self.fleet = Window(settings.rate_fleet_per_minute, 60)
         self.imports = Window(settings.rate_import_per_minute, 60)
+        self.notify_test = Window(settings.rate_notify_test_per_minute, 60)
         self.pair = Window(settings.rate_pair_per_minute, 60)
         self.failed_login = Window(settings.rate_failed_login_per_minute, 60)
         self.request = Window(settings.rate_request_per_minute, 60)

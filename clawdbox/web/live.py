@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
@@ -13,6 +14,7 @@ from litestar.exceptions import WebSocketDisconnect
 from clawdbox import logs
 from clawdbox.accounts import Principal
 from clawdbox.errors import Invalid, Problem
+from clawdbox.events import Hub
 from clawdbox.events.sql import events_after, last_event
 from clawdbox.web import sockets
 from clawdbox.web.box import Box
@@ -218,6 +220,32 @@ def number_of(query: dict[str, str], name: str) -> int | None:
     return int(text)
 
 
+class Eyes:
+    """Whether somebody has this feed on a screen. A page that goes into the background says `away`, since its socket may
+    live on there; and `here` when it is back."""
+
+    def __init__(self, hub: Hub, key: str) -> None:
+        self._hub = hub
+        self._key = key
+        self._looking = ExitStack()
+
+    def __enter__(self) -> None:
+        self._open()
+
+    def __exit__(self, *_: object) -> None:
+        self._looking.close()
+
+    async def hear(self, heard: Heard | bytes) -> None:
+        """Anything else is let pass."""
+        if isinstance(heard, Heard) and heard.type in ("away", "here"):
+            self._looking.close()
+            if heard.type == "here":
+                self._open()
+
+    def _open(self) -> None:
+        self._looking.enter_context(self._hub.listen(self._key))
+
+
 async def deaf(_heard: Heard | bytes) -> None:
     """A feed has nothing to be told but pings and pongs; anything else is let pass."""
 
@@ -232,8 +260,10 @@ async def follow_events(socket: Socket) -> None:
         await refuse(socket, problem)
         return
 
+    eyes = Eyes(box.hub, f"present:{who.account_id}")
+
     async def talk(line: Line) -> None:
-        with box.hub.listen(f"account:{who.account_id}") as news:
+        with eyes, box.hub.listen(f"account:{who.account_id}") as news:
             last = await box.store.read(lambda r: last_event(r, who.account_id))
             seq = last if after is None else after
             await line.say("ready", last_seq=last)
@@ -248,7 +278,7 @@ async def follow_events(socket: Socket) -> None:
                 if len(events) < _PAGE:
                     await news.wait()
 
-    await serve(socket, talk, deaf)
+    await serve(socket, talk, eyes.hear)
 
 
 @websocket("/conversations/{conversation_id:str}/live", opt={"action": "conversation.follow"})
@@ -262,8 +292,10 @@ async def follow_conversation(socket: Socket, conversation_id: PathId) -> None:
         await refuse(socket, problem)
         return
 
+    eyes = Eyes(box.hub, f"watched:{conversation_id}")
+
     async def talk(line: Line) -> None:
-        with box.hub.listen(f"conversation:{conversation_id}") as news:
+        with eyes, box.hub.listen(f"conversation:{conversation_id}") as news:
             last = (await box.conversations.facts(conversation)).last_seq
             seq = last if after is None else after
             await line.say("ready", last_seq=last)
@@ -276,4 +308,4 @@ async def follow_conversation(socket: Socket, conversation_id: PathId) -> None:
                 if len(events) < _PAGE:
                     await news.wait()
 
-    await serve(socket, talk, deaf)
+    await serve(socket, talk, eyes.hear)

@@ -98,6 +98,15 @@ from clawdbox.web.model_providers import (
     remove_model_provider,
     run_model_test,
 )
+from clawdbox.web.notifications import (
+    add_notify_channel,
+    change_notify_channel,
+    get_vapid_key,
+    list_notify_channels,
+    list_notify_deliveries,
+    remove_notify_channel,
+    try_notify_channel,
+)
 from clawdbox.web.pairing_codes import make_pairing_code
 from clawdbox.web.recording_policy import change_recording_policy, get_recording_policy
 from clawdbox.web.recordings import (
@@ -243,6 +252,15 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         run_model_test,
     ],
     "Events": [list_events, live.follow_events, list_audit],
+    "Notifications": [
+        list_notify_channels,
+        add_notify_channel,
+        change_notify_channel,
+        remove_notify_channel,
+        try_notify_channel,
+        list_notify_deliveries,
+        get_vapid_key,
+    ],
     "Settings": [get_settings, change_settings],
 }
 

@@ -29,6 +29,11 @@ BODIES: dict[str, dict[str, object]] = {
     },
     "start_turn": {"text": "help"},
     "answer_approval": {"decision": "deny"},
+    "add_notify_channel": {
+        "label": "a",
+        "kinds": [],
+        "ntfy": {"server": "https://ntfy.example.com", "topic": "a"},
+    },
     "open_forward": {"kind": "local", "target_port": 3000},
     "rename_recording": {"title": "a"},
     "change_recording_policy": {"record": "ask"},

@@ -262,6 +262,13 @@ WEBSOCKET /api/v1/conversations/{conversation_id}/live
 GET /api/v1/events
 WEBSOCKET /api/v1/events/live
 GET /api/v1/audit
+GET /api/v1/notifications/channels
+POST /api/v1/notifications/channels
+PATCH /api/v1/notifications/channels/{channel_id}
+DELETE /api/v1/notifications/channels/{channel_id}
+POST /api/v1/notifications/channels/{channel_id}/test
+GET /api/v1/notifications/deliveries
+GET /api/v1/notifications/vapid
 GET /api/v1/account/settings
 PATCH /api/v1/account/settings
 """.strip().splitlines()
