@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -162,6 +163,7 @@ class Flight:
         job = self._job
         try:
             await job.runtime.run(job.turn.text, job.context, self._hands)
+            self._hands.finish_words()
             await self._journal.flush()
         except TurnLost as error:
             return await self._flushed(TurnEnding(TurnState.LOST, str(error)))
@@ -177,6 +179,8 @@ class Flight:
 
     async def _flushed(self, ending: TurnEnding) -> TurnEnding:
         """What was said before the end stands before it."""
+        with suppress(Exception):  # kept as the journal's failure
+            self._hands.finish_words()
         await self._journal.flush_quietly()
         return ending
 

@@ -34,6 +34,7 @@ from clawdbox.clock import Clock
 from clawdbox.errors import Conflict, Problem
 from clawdbox.events import Actor
 from clawdbox.ids import new_id
+from clawdbox.policy import ProseRedactor
 from clawdbox.store import Store, Tx
 
 MAX_STATE = 4 * 1024 * 1024
@@ -91,6 +92,7 @@ class TurnHands:
         self._cancelled = cancelled
         self._state = dict(work.state)
         self._ran = 0
+        self._saying = ("", ProseRedactor())
         self._files = FileHands(files, journal, gate, self._link, work.actor, work.account_id, work.turn)
 
     @property
@@ -114,7 +116,7 @@ class TurnHands:
         return self._state
 
     async def remember(self, state: Mapping[str, Any]) -> None:
-        self._check()
+        self._turn_to_it()
         text = msgspec.json.encode(state).decode()
         if len(text) > MAX_STATE:
             raise Conflict("conversation_too_long", "This conversation has grown too long. Begin a new one.")
@@ -123,7 +125,7 @@ class TurnHands:
         self._state = dict(state)
 
     async def delivered(self) -> None:
-        self._check()
+        self._turn_to_it()
         turn = self._work.turn
 
         def change(tx: Tx) -> None:
@@ -142,21 +144,40 @@ class TurnHands:
 
     async def _words(self, kind: str, text: str) -> None:
         self._check()
-        for piece in text_pieces(text):
-            self._journal.add(kind, {"text": piece}, len(piece.encode()))
+        if self._work.runtime.judged:
+            if kind != self._saying[0]:
+                self.finish_words()
+                self._saying = (kind, ProseRedactor())
+            text = self._saying[1].feed(text)
+        self._put_words(kind, text)
         await self._journal.drain()
 
-    async def plan(self, steps: Sequence[Step]) -> None:
+    def _turn_to_it(self) -> None:
         self._check()
+        self.finish_words()
+
+    def finish_words(self) -> None:
+        """What was held back, since it could have been a secret, is said: something else follows, or the end."""
+        kind, redactor = self._saying
+        if kind:
+            self._saying = ("", redactor)
+            self._put_words(kind, redactor.finish())
+
+    def _put_words(self, kind: str, text: str) -> None:
+        for piece in text_pieces(text):
+            self._journal.add(kind, {"text": piece}, len(piece.encode()))
+
+    async def plan(self, steps: Sequence[Step]) -> None:
+        self._turn_to_it()
         self._journal.add("plan", {"steps": msgspec.to_builtins(list(steps))})
 
     async def tool(self, call: ToolCall) -> None:
-        self._check()
+        self._turn_to_it()
         shown = msgspec.structs.replace(call, detail=redacted(call.detail), title=redacted(call.title))
         self._journal.add("tool", msgspec.to_builtins(shown))
 
     async def usage(self, usage: Usage) -> None:
-        self._check()
+        self._turn_to_it()
         turn = self._work.turn
         told = TurnUsage(usage.input_tokens, usage.output_tokens, usage.cost_usd)
 
@@ -168,11 +189,11 @@ class TurnHands:
         limit_rules.check_usage(self._work.limits, told)
 
     async def card(self, card: Card) -> None:
-        self._check()
+        self._turn_to_it()
         self._journal.add("card", msgspec.to_builtins(card))
 
     async def suggest(self, items: Sequence[Suggestion]) -> None:
-        self._check()
+        self._turn_to_it()
         self._journal.add("suggestions", {"items": msgspec.to_builtins(list(items))})
 
     # doing
@@ -187,7 +208,7 @@ class TurnHands:
         call_id: str | None = None,
         typed: bool = False,
     ) -> Answer:
-        self._check()
+        self._turn_to_it()
         if call_id and (known := await self._replayed(call_id)):
             return known
         limit_rules.check_commands(self._work.limits, self._ran)
@@ -212,7 +233,7 @@ class TurnHands:
                     raise
 
     async def read_file(self, path: str, *, reason: str = "", call_id: str | None = None) -> Answer:
-        self._check()
+        self._turn_to_it()
         answer = await self._files.read(path, reason, call_id or new_id(self._clock.now()))
         self._check()
         return answer
@@ -220,7 +241,7 @@ class TurnHands:
     async def write_file(
         self, path: str, text: str, *, reason: str = "", call_id: str | None = None
     ) -> Answer:
-        self._check()
+        self._turn_to_it()
         answer = await self._files.write(path, text, reason, call_id or new_id(self._clock.now()))
         self._check()
         return answer
@@ -247,7 +268,7 @@ class TurnHands:
     # the ways of doing it
 
     async def _asked(self, wish: Wish) -> Decision:
-        self._check()
+        self._turn_to_it()
         passed = await self._gate.judge(wish)
         self._check()
         if passed.refused is None:

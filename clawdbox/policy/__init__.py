@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from clawdbox.policy.redact import Redactor, redact
+from clawdbox.policy.redact import ProseRedactor, Redactor, redact
 
 
 class Class(StrEnum):
@@ -85,6 +85,7 @@ __all__ = [
     "Decision",
     "Judgement",
     "Mode",
+    "ProseRedactor",
     "Redactor",
     "Tier",
     "Verdict",

@@ -86,6 +86,10 @@ class Redactor:
         self._within: int | None = None  # characters of a private key swallowed so far
         self.found: frozenset[str] = frozenset()
 
+    @property
+    def is_within_a_key(self) -> bool:
+        return self._within is not None
+
     def feed(self, text: str) -> str:
         whole = self._held + text
         cut = max(whole.rfind("\n"), whole.rfind("\r")) + 1
@@ -155,6 +159,34 @@ class Redactor:
 
     def _note(self, kind: str) -> None:
         self.found |= {kind}
+
+
+class ProseRedactor:
+    """Of what is shown while it is written: a line that has no sign of a secret comes out at once, word by word."""
+
+    def __init__(self) -> None:
+        self._lines = Redactor()
+        self._line = ""
+        self._shown = 0  # characters of the line that are out already
+
+    def feed(self, text: str) -> str:
+        whole = self._line + text
+        cut = whole.rfind("\n") + 1
+        done = self._lines.feed(whole[:cut])[self._shown :] if cut else ""
+        if cut:
+            self._line, self._shown = whole[cut:], 0
+        else:
+            self._line = whole
+        if self._lines.is_within_a_key or _SIGNS.search(self._line) or "-----" in self._line:
+            return done
+        end = max(self._shown, len(self._line.rstrip("-")))  # the first of five dashes looks like any other
+        begun, self._shown = self._line[self._shown : end], end
+        return done + begun
+
+    def finish(self) -> str:
+        left = self._lines.feed(self._line) + self._lines.finish()
+        shown, self._line, self._shown = self._shown, "", 0
+        return left[shown:]
 
 
 def redact(text: str) -> str:

@@ -411,3 +411,15 @@ async def test_a_file_is_written_once_it_was_allowed(here: World, agent: Thinker
     wrote, read, again = agent.results[0]
     assert (wrote.exit_status, read.stdout, again.exit_status) == (0, "Welcome\n", 0)
     assert here.files.texts == {"/etc/motd": "Welcome\n"}
+
+
+async def test_a_secret_in_the_agents_own_words_is_not_shown(here: World, agent: Thinker) -> None:
+    async def script(hands: Hands) -> None:
+        for piece in ("It says pass", "word=hunt", "er2-and-more", "."):
+            await hands.say(piece)
+
+    agent.script = script
+    events = await here.said(await here.ask("go"))
+    said = "".join(payload["text"] for payload in of_type(events, "text"))
+    assert said.startswith("It says password=[redacted: password]")
+    assert "hunter2" not in str(events)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from clawdbox.policy.redact import Redactor, redact
+from clawdbox.policy.redact import ProseRedactor, Redactor, redact
 
 GITHUB = "ghp_" + "a1B2" * 9
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -113,3 +113,21 @@ def test_no_text_makes_it_slow(text: str) -> None:
     begun = time.perf_counter()
     redact(text)
     assert time.perf_counter() - begun < 5, "quadratic"
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_prose_is_shown_word_by_word_and_its_secrets_never(size: int) -> None:
+    text = "I look at it.\nThe line is password=hunter2-and-more, so\n" + PEM + "that is all of it"
+    prose = ProseRedactor()
+    pieces = [prose.feed(text[at : at + size]) for at in range(0, len(text), size)]
+    said = "".join(pieces) + prose.finish()
+    assert said == redact(text)
+    assert "hunter2" not in said
+
+
+def test_a_word_without_a_sign_is_shown_at_once() -> None:
+    prose = ProseRedactor()
+    assert prose.feed("The disk") == "The disk"
+    assert prose.feed(" is full.") == " is full."
+    assert prose.feed(" Its pass") == ""
+    assert prose.feed("word is fine.\n") == " Its password is fine.\n"
