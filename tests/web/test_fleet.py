@@ -1,6 +1,7 @@
 """A command on many servers: what each answers, what is never run twice, and what is not run at all."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -82,6 +83,34 @@ async def test_an_open_session_is_used_and_stays_open(phone: Client, sshd: Sshd)
     session = await start_session(phone, sshd, "a")
     found = await ended(phone, await run(phone, [session["connection"]], "echo $SSH_CONNECTION"))
     assert by_label(found)["a"]["session_id"] == session["id"]
+    assert [one["id"] for one in await open_sessions(phone)] == [session["id"]]
+
+
+@pytest.mark.parametrize(
+    "path, body",
+    [
+        ("forwards", {"kind": "local", "target_port": 9}),
+        ("files/uploads", {"path": "HOME/new", "size": 10}),
+        ("files/folders", {"path": "HOME/new"}),
+    ],
+    ids=["a forward", "an upload", "files"],
+)
+async def test_a_session_made_for_a_run_stays_when_somebody_works_in_it_meanwhile(
+    phone: Client, sshd: Sshd, path: str, body: Json
+) -> None:
+    connection = await connect_to(phone, sshd, "a")
+    started = await run(phone, [connection], "until [ -e ~/go ]; do sleep 0.1; done")
+
+    async def active() -> Json | None:
+        return next((one for one in await open_sessions(phone) if one["status"] == "active"), None)
+
+    session = await eventually(active, what="the session of the run")
+    assert session is not None
+    wish = json.loads(json.dumps(body).replace("HOME", str(sshd.home)))
+    begun = await phone.post(f"/sessions/{session['id']}/{path}", wish)
+    assert begun.is_success, begun.text
+    (sshd.home / "go").touch()
+    await ended(phone, started)
     assert [one["id"] for one in await open_sessions(phone)] == [session["id"]]
 
 

@@ -255,9 +255,8 @@ class Fleet:
     async def _give_back(self, flight: _Flight, lease: Lease) -> None:
         """Close it, unless somebody has begun to work in it meanwhile: then it is a session like any other."""
         try:
-            master = self._leases.held.get(lease.id)
             terminals = await self._store.read(lambda r: lease_sql.terminals(r, lease.id))
-            if master and not master.running and all(row["state"] != "open" for row in terminals):
+            if not self._leases.is_used(lease.id) and all(row["state"] != "open" for row in terminals):
                 await self._leases.close(flight.actor, lease.account_id, lease.id)
         except Exception:
             log.exception("ssh.fleet_close_failed", session_lease_id=lease.id)

@@ -50,6 +50,7 @@ class Forwards:
         self._live: dict[str, LiveForward] = {}
         self._choosing = asyncio.Lock()
         self.face: WebFace | None = None
+        leases.users.append(self.is_used)
 
     @property
     def count_open(self) -> int:
@@ -110,6 +111,9 @@ class Forwards:
         if live:
             await self._end(actor, live, "closed")
         return await self.get(account_id, lease_id, forward_id)
+
+    def is_used(self, lease_id: str) -> bool:
+        return any(live.row.session_lease_id == lease_id for live in self._live.values())
 
     async def close_all(self, lease_id: str) -> None:
         """Before the link of a lease goes."""

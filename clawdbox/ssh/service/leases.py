@@ -44,7 +44,8 @@ class Leases:
     """Holds the masters of all open leases of this process.
 
     The app hands in what lives above or beside: what `writes` calls, and `on_closing`, of which each is awaited
-    before the link goes, so that terminals end with a reason; `on_active` hears of each lease once it carries work.
+    before the link goes, so that terminals end with a reason; `on_active` hears of each lease once it carries work;
+    `users` are asked whether a lease carries work that is no command.
     """
 
     def __init__(
@@ -68,6 +69,12 @@ class Leases:
         self.writes = LeaseWrites(ledger, trail)
         self.on_closing: list[Closing] = []
         self.on_active: list[Active] = []
+        self.users: list[Callable[[str], bool]] = []
+
+    def is_used(self, lease_id: str) -> bool:
+        """Whether anybody works on a lease at this moment: commands, and what `users` know of."""
+        master = self._masters.get(lease_id)
+        return master is not None and (bool(master.running) or any(asks(lease_id) for asks in self.users))
 
     # reading
 

@@ -64,6 +64,7 @@ class SftpPool:
         self._held: dict[str, _Held] = {}
         self._closing: set[asyncio.Future[None]] = set()
         leases.on_closing.append(self.close)
+        leases.users.append(self.is_used)
 
     @asynccontextmanager
     async def use(self, account_id: str, lease_id: str, *, transfer: bool = False) -> AsyncIterator[Hand]:
@@ -95,6 +96,11 @@ class SftpPool:
         held = self._held.pop(lease_id, None)
         if held is not None:
             await _close(held)
+
+    def is_used(self, lease_id: str) -> bool:
+        """Somebody reads, writes or removes files, or did within the last minute."""
+        held = self._held.get(lease_id)
+        return held is not None and held.is_usable
 
     def open_channels(self) -> list[str]:
         """The leases that hold a channel now."""

@@ -60,6 +60,10 @@ class Uploads:
         self._key = part_key
         self._uploads: dict[str, _Upload] = {}
         leases.on_closing.append(self._forget)
+        leases.users.append(self.is_used)
+
+    def is_used(self, lease_id: str) -> bool:
+        return any(upload.lease_id == lease_id for upload in self._uploads.values())
 
     async def list(self, account_id: str, lease_id: str) -> list[UploadView]:
         """Those of a lease that have not come to their end."""
