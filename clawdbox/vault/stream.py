@@ -77,6 +77,10 @@ class StreamWriter:
         for at in range(0, len(data), MAX_PLAIN):
             self._chunk(Flag.MORE, data[at : at + MAX_PLAIN])
 
+    def sync(self) -> None:
+        """Returns when what was appended has reached the disk."""
+        os.fdatasync(self._fd)
+
     def finish(self, data: bytes = b"") -> None:
         """The last chunk; afterwards nothing can be appended, and a cut is found. Reaches the disk before it returns."""
         if self.is_finished:

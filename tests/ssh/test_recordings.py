@@ -19,7 +19,11 @@ from clawdbox.events import Actor
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Lease
 from clawdbox.ssh.model.recordings import Policy, Recording, RecordingState
+from clawdbox.ssh.service import recorder as recorder_module
+from clawdbox.ssh.service.cast_file import CastFile
+from clawdbox.ssh.service.recorder import Recorder
 from clawdbox.ssh.service.terminals import LiveTerminal
+from clawdbox.vault import new_stream_key
 from tests.clocks import HandClock
 from tests.ssh.sshd import Sshd
 from tests.ssh.test_kept_terminals import keep, kept_of, resume, sessions
@@ -312,6 +316,32 @@ async def test_a_recording_that_takes_too_much_room_ends_and_says_why_in_itself(
             assert (await problem_of(begin(world, live))).code == "recordings_full"
     finally:
         await box.stop()
+
+
+class Synced(CastFile):
+    """Knows how much of it would survive a power cut."""
+
+    safe = 0
+
+    def sync(self) -> None:
+        super().sync()
+        self.safe = self.size
+
+
+async def test_what_was_written_reaches_the_disk_though_nothing_follows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "FLUSH_S", 0.5)
+    recorder = Recorder(HandClock(), 80, 24)
+    file = Synced.create(tmp_path / "it.cast", new_stream_key(), "it", b"{}\n")
+    writing = asyncio.ensure_future(recorder.write(lambda: file, lambda: None))
+    for _ in range(3):
+        recorder.output(b"x" * recorder_module.FLUSH_BYTES)
+        before = file.size
+        await eventually(lambda before=before: file.size > before, what="a write")  # type: ignore[misc]
+    await eventually(lambda: file.safe == file.size, what="a file that is safe")
+    recorder.stop("asked")
+    assert await writing == "asked"
 
 
 async def refused_for(world: World, lease: Lease, *, keep_alive: bool = False) -> str:

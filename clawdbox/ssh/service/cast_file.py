@@ -52,6 +52,10 @@ class CastFile:
         for chunk in _packed(self._lines(pieces)):
             self._writer.append(chunk)
 
+    def sync(self) -> None:
+        """What was written survives a power cut. Raises OSError."""
+        self._writer.sync()
+
     def finish(self, seconds: float, words: str | None) -> None:
         """The end, with a marker that says why when the terminal goes on without the recording."""
         rest = self._decode(b"", True)

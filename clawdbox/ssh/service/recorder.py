@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from clawdbox import logs
 from clawdbox.clock import Clock
@@ -34,6 +35,8 @@ class Recorder:
         self._ended_at = 0.0
         self._pieces: list[Output | Resize] = []
         self._held = 0
+        self._synced_at = self._begun
+        self._is_synced = True
         self._some = asyncio.Event()
         self._urgent = asyncio.Event()
 
@@ -88,7 +91,7 @@ class Recorder:
             self.begun.set()
             while self._reason is None:
                 await self._until_worth_writing()
-                await asyncio.to_thread(file.write, self._taken())
+                await asyncio.to_thread(self._put, file, self._taken())
                 self.size = file.size
                 if short := room():
                     self.stop(short)
@@ -104,6 +107,15 @@ class Recorder:
             await asyncio.to_thread(self._close, file, reason)
         return reason
 
+    def _put(self, file: CastFile, pieces: list[Output | Resize]) -> None:
+        """A flood is written often, and synced as seldom as all else."""
+        file.write(pieces)
+        now = self._clock.monotonic()
+        self._is_synced = now - self._synced_at >= FLUSH_S
+        if self._is_synced:
+            file.sync()
+            self._synced_at = now
+
     def _close(self, file: CastFile, reason: str) -> None:
         try:
             file.finish(self.seconds, LAST_WORDS.get(reason))
@@ -114,12 +126,11 @@ class Recorder:
             file.close()
 
     async def _until_worth_writing(self) -> None:
-        await self._some.wait()
-        try:
+        if self._is_synced:
+            await self._some.wait()
+        with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_S):
                 await self._urgent.wait()
-        except TimeoutError:
-            pass
 
     def _taken(self) -> list[Output | Resize]:
         pieces, self._pieces, self._held = self._pieces, [], 0
