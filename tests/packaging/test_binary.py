@@ -16,6 +16,8 @@ import pytest
 
 from clawdbox import __version__
 from clawdbox.cli import COMMANDS
+from tests.agents.model_server.script import Script
+from tests.agents.model_server.server import ModelServer
 from tests.packaging.frozen import frozen
 from tests.ssh.sshd import Sshd
 from tests.waiting import eventually_sync
@@ -99,7 +101,7 @@ def test_the_box_is_healthy_shows_its_ui_and_ends_well(box: subprocess.Popen[byt
     assert list((tmp_path / "tmp").iterdir()) == [], "what it had unpacked is gone again"
 
 
-class Script(httpx.Client):
+class Caller(httpx.Client):
     """A script with a token of the frozen box's own making."""
 
     def __init__(self, binary: Path, environment: dict[str, str], folder: Path, origin: str) -> None:
@@ -143,23 +145,29 @@ def test_the_box_works_on_a_real_server(
     server: Sshd,
     page: int,
 ) -> None:
-    """What only a real use imports: a shell's grammar, HTTP over SSH, the protocol of control sockets."""
-    with Script(binary, environment, tmp_path, address(box, tmp_path)) as script:
-        _connection, session = script.session(server)
+    """What only a real use imports: a shell's grammar, HTTP over SSH, models' clients, the protocol of control sockets."""
+    with Caller(binary, environment, tmp_path, address(box, tmp_path)) as caller:
+        _connection, session = caller.session(server)
         here = f"/sessions/{session['id']}"
-        assert script.of("POST", f"{here}/exec", 200, {"command": "echo hi"})["stdout"] == "hi\n"
-        listed = script.of("GET", f"{here}/files", 200, params={"path": str(tmp_path / "www")})
+        assert caller.of("POST", f"{here}/exec", 200, {"command": "echo hi"})["stdout"] == "hi\n"
+        listed = caller.of("GET", f"{here}/files", 200, params={"path": str(tmp_path / "www")})
         assert [entry["name"] for entry in listed["entries"]] == ["index.html"]
         variables = [{"name": "service", "kind": "text"}]
         safe = {"label": "one", "command": "systemctl restart -- {{service}}", "variables": variables}
-        script.of("POST", "/snippets", 201, safe)
-        script.of("POST", "/snippets", 422, {**safe, "label": "two", "command": "sh -c '{{service}}'"})
-        web = script.of("POST", f"{here}/forwards", 201, {"kind": "web", "target_port": page})["forward"]
-        opening = script.of("POST", f"{here}/forwards/{web['id']}/open", 201)
+        caller.of("POST", "/snippets", 201, safe)
+        caller.of("POST", "/snippets", 422, {**safe, "label": "two", "command": "sh -c '{{service}}'"})
+        web = caller.of("POST", f"{here}/forwards", 201, {"kind": "web", "target_port": page})["forward"]
+        opening = caller.of("POST", f"{here}/forwards/{web['id']}/open", 201)
         with httpx.Client(timeout=30, trust_env=False) as browser:
             entered = browser.post(opening["url"], data={"ticket": opening["ticket"]})
             assert entered.status_code == 200, entered.text
             assert browser.get(entered.url.join("/")).text == "a page of the server"
+        with ModelServer(Script(*["yes"] * 2)) as models:
+            for kind, url in (("openai", models.openai_url), ("anthropic", models.anthropic_url)):
+                given = {"label": kind, "kind": kind, "base_url": url, "model": "scripted-1"}
+                provider = caller.of("POST", "/model-providers", 201, given)["model_provider"]
+                found = caller.of("POST", f"/model-providers/{provider['id']}/test", 200)
+                assert (found["ok"], found["message"]) == (True, "scripted-1 answered.")
         config = run(binary, environment, "ssh-config", "--data-dir", str(tmp_path / "data"))
         (tmp_path / "ssh_config").write_text(config.stdout)
         said = ["ssh", "-F", str(tmp_path / "ssh_config"), "nas", "echo over the box"]
@@ -167,4 +175,4 @@ def test_the_box_works_on_a_real_server(
 
 
 def test_the_binary_is_slim(binary: Path) -> None:
-    assert 5 * MEGABYTE < binary.stat().st_size < 30 * MEGABYTE
+    assert 5 * MEGABYTE < binary.stat().st_size < 45 * MEGABYTE
