@@ -19,8 +19,11 @@ export function stick(tell: (atBottom: boolean) => void): Attachment<HTMLElement
     const follow = () => {
       const grew = scroller.scrollHeight > height
       height = scroller.scrollHeight
-      if (pinned) scroller.scrollTop = height
-      else if (grew) tell(false)
+      if (pinned) {
+        scroller.scrollTop = height
+        // What shrank has moved it up, too: that is nobody's wish.
+        top = scroller.scrollTop
+      } else if (grew) tell(false)
     }
     const watch = new ResizeObserver(follow)
     watch.observe(scroller)
