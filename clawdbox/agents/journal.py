@@ -70,6 +70,7 @@ class Journal:
             drafts, self._drafts, self._size = self._drafts, [], 0
             if drafts:
                 await self._write(drafts, _nothing)
+                self._last_write = asyncio.get_running_loop().time()
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
         """Everything put down so far, and then what `fn` does, in one transaction."""
@@ -135,13 +136,11 @@ class Journal:
             return fn(tx)
 
         try:
-            result = await self._store.write(change)
+            return await self._store.write(change)
         except Exception as error:
             self.failure = error
             self._on_failure()
             raise
-        self._last_write = asyncio.get_running_loop().time()
-        return result
 
     def _check(self) -> None:
         if self.failure:
