@@ -17,7 +17,7 @@ from clawdbox.agents.journal import Journal, TurnEnded
 from clawdbox.agents.model import Context, Conversation, Turn, TurnEnding, TurnState
 from clawdbox.agents.rules import limits as limit_rules
 from clawdbox.agents.rules import turns as rules
-from clawdbox.agents.rules.limits import TurnLimits
+from clawdbox.agents.rules.limits import Spent, TurnLimits
 from clawdbox.agents.runtimes.port import Runtime, TurnCancelled, TurnLost
 from clawdbox.approvals.service import Approvals
 from clawdbox.errors import Problem
@@ -57,6 +57,7 @@ class Job(msgspec.Struct, frozen=True):
     state: Mapping[str, Any]
     limits: TurnLimits
     resumed: bool = False
+    spent: Spent = Spent()
 
     @property
     def account_id(self) -> str:
@@ -81,6 +82,7 @@ class Flight:
             job.account_id,
             job.turn,
             self._cancelled,
+            job.spent.unasked,
         )
         self._hands = self._make_hands()
         self.task = asyncio.get_running_loop().create_task(self._fly())
@@ -194,7 +196,9 @@ class Flight:
 
     def _make_hands(self) -> TurnHands:
         tools, job = self._tools, self._job
-        work = Work(job.turn, job.conversation, job.actor, job.runtime, job.resumed, job.state, job.limits)
+        work = Work(
+            job.turn, job.conversation, job.actor, job.runtime, job.resumed, job.state, job.limits, job.spent
+        )
         return TurnHands(
             tools.store,
             tools.commands,

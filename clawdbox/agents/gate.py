@@ -82,6 +82,7 @@ class Gate:
         account_id: str,
         turn: Turn,
         cancelled: asyncio.Event,
+        unasked: int,
     ) -> None:
         self._store = store
         self._approvals = approvals
@@ -90,7 +91,7 @@ class Gate:
         self._account_id = account_id
         self._turn = turn
         self._cancelled = cancelled
-        self._unasked = 0  # what unattended work has done without a question
+        self._unasked = unasked  # what unattended work has done without a question
         self.waited_s = 0.0
 
     async def judge(self, wish: Wish) -> Pass:

@@ -57,6 +57,7 @@ class Work(msgspec.Struct, frozen=True):
     resumed: bool
     state: Mapping[str, Any]
     limits: limit_rules.TurnLimits
+    spent: limit_rules.Spent
 
     @property
     def account_id(self) -> str:
@@ -91,7 +92,7 @@ class TurnHands:
         self._work = work
         self._cancelled = cancelled
         self._state = dict(work.state)
-        self._ran = 0
+        self._ran = work.spent.commands
         self._saying = ("", ProseRedactor())
         self._files = FileHands(files, journal, gate, self._link, work.actor, work.account_id, work.turn)
 

@@ -5,7 +5,10 @@ from typing import Any
 
 from clawdbox.agents import sql
 from clawdbox.agents.model import CommandState, Turn
+from clawdbox.agents.rules.limits import Spent
 from clawdbox.agents.runtimes.port import Answer
+from clawdbox.approvals import sql as approval_sql
+from clawdbox.policy import Class
 from clawdbox.store import Reader
 
 _KINDS = ("command.started", "command.output", "command.finished", "command.refused")
@@ -36,6 +39,16 @@ def answer_of(r: Reader, turn: Turn, call_id: str) -> tuple[Answer, str | None] 
     return Answer(
         CommandState.LOST, None, _text(streams["stdout"]), _text(streams["stderr"]), True
     ), command_id
+
+
+def spent(r: Reader, turn: Turn) -> Spent:
+    """What it has begun so far; unasked is what does more than read and no question was put about."""
+    begun = [event.payload for event in sql.of_turn(r, turn, ("command.started", "tool"))]
+    commands = [told for told in begun if "command_id" in told]
+    files = {told["call_id"] for told in begun if told.get("kind") == "edit"}
+    changes = {told.get("call_id") for told in commands if told.get("class") not in (None, Class.READ)}
+    asked = approval_sql.calls_of(r, turn.id)
+    return Spent(len(commands), len((changes | files) - asked))
 
 
 def _finished(told: dict[str, Any], streams: dict[str, bytearray]) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from clawdbox.accounts.model import AccountSettings
-from clawdbox.agents import sql
+from clawdbox.agents import replay, sql
 from clawdbox.agents.catalogue import Catalogue
 from clawdbox.agents.commands import Commands, Within
 from clawdbox.agents.file_hands import TextFiles
@@ -169,6 +169,7 @@ class Conversations(Catalogue):
             sql.state(r, conversation.id),
             _turn_limits(self._account_settings(r, conversation.account_id)),
             resumed,
+            replay.spent(r, turn),
         )
 
     async def cancel(self, actor: Actor, account_id: str, conversation_id: str, turn_id: str) -> Turn:

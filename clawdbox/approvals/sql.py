@@ -59,6 +59,12 @@ def open_of(r: Reader, account_id: str, turn_ids: list[str] | None = None) -> li
     )
 
 
+def calls_of(r: Reader, turn_id: str) -> set[str]:
+    """What a turn has asked about."""
+    rows = r.all("SELECT call_id FROM approvals WHERE turn_id = ?", (turn_id,))
+    return {row["call_id"] for row in rows}
+
+
 def pending_of(r: Reader, turn_id: str) -> int:
     return int(r.value("SELECT count(*) FROM approvals WHERE turn_id = ? AND state = 'pending'", (turn_id,)))
 

@@ -1,11 +1,15 @@
 """What an answer holds for, what becomes of it when its session or its server goes, and what hears of it."""
 
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 
+from clawdbox.agents import replay
 from clawdbox.agents.model import TurnState
+from clawdbox.agents.rules.limits import Spent
+from clawdbox.agents.runtimes.port import Hands
 from clawdbox.approvals.model import Approval, Asked, Bound, State
 from clawdbox.approvals.rules import bound_of
 from clawdbox.errors import Conflict, Invalid
@@ -182,6 +186,40 @@ class TestGrantsAndSessions:
         with pytest.raises(Invalid):
             await answer(here, approval, True, grant=True)
         assert (await here.approvals.get(here.account_id, approval.id)).state is State.PENDING
+
+
+class TestWhatATurnHasUsed:
+    """A turn that goes on has no more than it would have had."""
+
+    async def test_commands_count_over_sessions(self, here: World, agent: Thinker) -> None:
+        await here.accounts.change_settings(here.actor, here.account_id, {"turn_max_commands": 2})
+        ran = asyncio.Event()
+
+        async def script(hands: Hands) -> None:
+            await hands.run("uptime", call_id="call-1")
+            if not hands.resumed:
+                ran.set()
+                await hands.cancelled.wait()
+            await hands.run("uptime", call_id="call-2")
+            await hands.run("uptime", call_id="call-3")
+
+        agent.script = script
+        turn = await here.send("go")
+        await ran.wait()
+        await here.end_lease(CloseReason.SERVER_CLOSED)
+        here.lease = await here.begin_lease()
+        await here.conversations.lease_active(here.lease)
+        ended = await here.ended(turn)
+        assert (ended.state, "2 commands" in (ended.error or "")) == (TurnState.FAILED, True)
+        assert len(here.commands.calls) == 2
+
+    async def test_what_was_asked_about_is_not_what_ran_unasked(self, here: World, agent: Thinker) -> None:
+        approval = await question(here, agent)
+        await answer(here, approval, True)
+        turn = await here.ended(await here.turn(approval.turn_id))
+        assert await here.store.read(lambda r: replay.spent(r, turn)) == Spent(1, 0)
+        await here.store.write(lambda tx: tx.run("UPDATE approvals SET call_id = 'another'"))
+        assert await here.store.read(lambda r: replay.spent(r, turn)) == Spent(1, 1)
 
 
 class TestAServerThatGoes:

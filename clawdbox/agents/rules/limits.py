@@ -15,6 +15,13 @@ class TurnLimits(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class Spent(msgspec.Struct, frozen=True):
+    """What a turn had used before its lease or its box ended: a turn that goes on has no more than it would have had."""
+
+    commands: int = 0
+    unasked: int = 0
+
+
 def check_commands(limits: TurnLimits, ran: int) -> None:
     """Raises Conflict `turn_limit` before the command that would be one too many."""
     if ran >= limits.commands:
