@@ -14,7 +14,7 @@ from tests.agents.model_server.server import ModelServer
 from tests.cli.command import Served, environment
 from tests.e2e.cut import Cable
 from tests.e2e.phone import WAIT_MS, Phone
-from tests.e2e.talk import Talk, run, says, second_device
+from tests.e2e.talk import Talk, run, saved, says, second_device
 from tests.e2e.test_main_job import printed_link
 from tests.ssh.sshd import Sshd
 from tests.waiting import eventually_sync
@@ -201,9 +201,9 @@ def test_a_message_whose_answer_was_lost_is_one_turn_and_a_failed_one_stays_in_t
 
         def lose_the_answer(route: Route) -> None:
             nonlocal tries
-            tries += 1
             route.fetch()
             route.abort()
+            tries += 1
 
         phone.page.route("**/turns", lose_the_answer)
         phone.say("Hello")
@@ -335,6 +335,38 @@ def test_conversations_are_made_named_found_exported_and_put_away(
     hit.tap()
     expect(phone.page).to_have_url(re.compile("/sessions/"), timeout=WAIT_MS)
     expect(phone.command()).to_contain_text("needle-in-the-hay", timeout=WAIT_MS)
+    assert phone.problems == []
+
+
+def test_how_much_is_asked_is_chosen_for_the_account_and_for_a_server(
+    box: Served, phone: Phone, server: Sshd, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    phone.pair(printed_link(box))
+    connection = saved(phone, server, "nas")
+    phone.page.goto(f"{box.address}/settings")
+    mode = phone.page.get_by_role("radio", name=re.compile("^Ask for everything"))
+    mode.tap()
+    phone.sees("Saved.")
+    phone.page.reload()
+    expect(mode).to_be_checked(timeout=WAIT_MS)
+    phone.page.get_by_text("Limits of one turn").tap()
+    phone.page.get_by_label("Commands in a turn").select_option("10")
+    phone.sees("Saved.")
+
+    phone.page.goto(f"{box.address}/connections/{connection}")
+    phone.page.get_by_role("checkbox", name=re.compile("^Judge what people type")).tap()
+    phone.sees("Saved.")
+    phone.page.get_by_role("radio", name=re.compile("^Lab")).tap()
+    expect(phone.page.get_by_role("radio", name=re.compile("^Lab"))).to_be_checked()
+    phone.start_session()
+    phone.say(f"$ touch {mark}")
+    asked = phone.page.locator("[data-testid=approval][data-state=pending]")
+    expect(asked).to_contain_text(f"touch {mark}", timeout=WAIT_MS)
+    assert not mark.exists()
+    asked.get_by_role("button", name="Allow", exact=True).tap()
+    expect(phone.command()).to_have_attribute("data-exit", "0", timeout=WAIT_MS)
+    assert mark.exists()
     assert phone.problems == []
 
 
