@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
@@ -45,6 +46,9 @@ class Wish(msgspec.Struct, frozen=True):
     reason: str = ""
     detail: str = ""
     options: tuple[Option, ...] = ALLOW_OR_DENY
+    file: Literal["", "read", "write"] = (
+        ""  # of a question: `place` is a file, to which the agent itself does this
+    )
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -109,11 +113,11 @@ class Gate:
         asked = self._question(wish, judgement, scene, why)
         bound = bound_of(asked)
         if decision.verdict is Verdict.DENY:
-            return Pass(bound, refused=decision.why, option=_first(wish.options, allows=False))
+            return Pass(bound, refused=decision.why, option=_first(asked.options, allows=False))
         if decision.verdict is Verdict.ASK:
             return await self._ask(asked, bound, scene)
         self._unasked += judgement.klass is not Class.READ
-        return Pass(bound, option=_first(wish.options, allows=True))
+        return Pass(bound, option=_first(asked.options, allows=True))
 
     async def judges_people(self) -> bool:
         """Whether the connection wants what a person types to be judged, too."""
@@ -219,6 +223,8 @@ class Gate:
 def _judged(wish: Wish) -> Judgement:
     if wish.kind is Kind.FILE:
         return judge_file(wish.place, write=wish.text is not None)
+    if wish.file:
+        return judge_file(wish.place, write=wish.file == "write")
     return _UNSEEN if wish.text is None else judge(wish.text)
 
 

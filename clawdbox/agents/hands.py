@@ -21,6 +21,7 @@ from clawdbox.agents.runtimes.port import (
     Answer,
     Card,
     Decision,
+    NoteOf,
     Question,
     Runtime,
     Step,
@@ -118,12 +119,23 @@ class TurnHands:
 
     async def remember(self, state: Mapping[str, Any]) -> None:
         self._turn_to_it()
+        await self._journal.write(self._saving(state))
+        self._state = dict(state)
+
+    def note(self, state: Mapping[str, Any]) -> None:
+        self._turn_to_it()
+        self._note(state)
+
+    def _note(self, state: Mapping[str, Any]) -> None:
+        self._journal.beside(self._saving(state))
+        self._state = dict(state)
+
+    def _saving(self, state: Mapping[str, Any]) -> Callable[[Tx], None]:
         text = msgspec.json.encode(state).decode()
         if len(text) > MAX_STATE:
             raise Conflict("conversation_too_long", "This conversation has grown too long. Begin a new one.")
         conversation_id = self._work.turn.conversation_id
-        await self._journal.write(lambda tx: sql.save_state(tx, conversation_id, text))
-        self._state = dict(state)
+        return lambda tx: sql.save_state(tx, conversation_id, text)
 
     async def delivered(self) -> None:
         self._turn_to_it()
@@ -137,20 +149,24 @@ class TurnHands:
 
     # saying
 
-    async def say(self, text: str) -> None:
-        await self._words("text", text)
+    async def say(self, text: str, *, note: NoteOf | None = None, shown: int = 0) -> None:
+        await self._words("text", text, note, shown)
 
-    async def think(self, text: str) -> None:
-        await self._words("thought", text)
+    async def think(self, text: str, *, note: NoteOf | None = None, shown: int = 0) -> None:
+        await self._words("thought", text, note, shown)
 
-    async def _words(self, kind: str, text: str) -> None:
+    async def _words(self, kind: str, text: str, note: NoteOf | None, shown: int) -> None:
         self._check()
+        unfinished: tuple[int, int] | None = (0, 0)
         if self._work.runtime.judged:
-            if kind != self._saying[0]:
+            if kind != self._saying[0] or shown:
                 self.finish_words()
-                self._saying = (kind, ProseRedactor())
+                self._saying = (kind, ProseRedactor(shown))
             text = self._saying[1].feed(text)
+            unfinished = self._saying[1].unfinished
         self._put_words(kind, text)
+        if note and unfinished:
+            self._note(note(*unfinished))
         await self._journal.drain()
 
     def _turn_to_it(self) -> None:
@@ -254,10 +270,11 @@ class TurnHands:
                 question.call_id,
                 redacted(question.title),
                 question.command,
-                question.directory or "",
+                (question.path if question.file else question.directory) or "",
                 question.reason,
                 question.detail,
                 question.options,
+                question.file,
             )
         )
 
@@ -280,7 +297,7 @@ class TurnHands:
             if wish.text is not None:
                 await self._prepare(self._work, passed, wish.text)
             return Decision(True, passed.option, "It was allowed.")
-        if wish.text is not None:
+        if wish.text is not None or wish.file:
             await self._refused(wish, passed)
         return Decision(False, passed.option, passed.refused)
 
@@ -344,7 +361,7 @@ class TurnHands:
         self._journal.add(
             "command.refused",
             {
-                "command": wish.text,
+                "command": wish.title if wish.text is None else wish.text,
                 "title": wish.title,
                 "reason": wish.reason,
                 "class": passed.klass,

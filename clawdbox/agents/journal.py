@@ -31,6 +31,7 @@ class Journal:
         self._turn = turn
         self._on_failure = on_failure
         self._drafts: list[Draft] = []
+        self._beside: Callable[[Tx], None] = _nothing
         self._size = 0
         self._writing = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
@@ -48,9 +49,16 @@ class Journal:
         else:
             self._drafts.append(draft)
         self._size += size
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(max(loop.time(), self._last_write + _PAUSE_S), self._flush_soon)
+        self._flush_within_a_pause()
+
+    def beside(self, fn: Callable[[Tx], None]) -> None:
+        """What has to be written together with what is put down from now on, and never without it.
+
+        A later one replaces it. Whatever writes next writes it, too.
+        """
+        self._check()
+        self._beside = fn
+        self._flush_within_a_pause()
 
     async def drain(self) -> None:
         """Write when there is one write's worth: so a fast command is slowed to what the disk takes."""
@@ -67,9 +75,8 @@ class Journal:
         async with self._writing:
             self._stop_timer()
             self._check()
-            drafts, self._drafts, self._size = self._drafts, [], 0
-            if drafts:
-                await self._write(drafts, _nothing)
+            if self._drafts or self._beside is not _nothing:
+                await self._write(self._take(), _nothing)
                 self._last_write = asyncio.get_running_loop().time()
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
@@ -77,8 +84,7 @@ class Journal:
         async with self._writing:
             self._stop_timer()
             self._check()
-            before, self._drafts, self._size = self._drafts, [], 0
-            return await self._write(before, fn)
+            return await self._write(self._take(), fn)
 
     async def apart(self, fn: Callable[[Tx], T]) -> T:
         """After everything put down so far is committed, `fn` in a transaction of its own, whose errors are the caller's.
@@ -103,12 +109,11 @@ class Journal:
     def taken(self) -> Callable[[Tx], None]:
         """What was put down so far, to be written within another's transaction that is asked for right now."""
         self._stop_timer()
-        drafts, self._drafts, self._size = self._drafts, [], 0
-        turn = self._turn
+        before, turn = self._take(), self._turn
 
         def add(tx: Tx) -> None:
             if sql.in_flight(tx, turn):
-                _append(tx, turn, drafts)
+                before(tx)
 
         return add
 
@@ -126,13 +131,24 @@ class Journal:
         if self._flushing:
             await asyncio.wait(self._flushing)
 
-    async def _write(self, drafts: list[Draft], fn: Callable[[Tx], T]) -> T:
+    def _take(self) -> Callable[[Tx], None]:
+        """All that was put down so far, and what belongs beside it."""
+        drafts, beside, turn = self._drafts, self._beside, self._turn
+        self._drafts, self._beside, self._size = [], _nothing, 0
+
+        def put(tx: Tx) -> None:
+            _append(tx, turn, drafts)
+            beside(tx)
+
+        return put
+
+    async def _write(self, before: Callable[[Tx], None], fn: Callable[[Tx], T]) -> T:
         turn = self._turn
 
         def change(tx: Tx) -> T:
             if not sql.in_flight(tx, turn):
                 raise TurnEnded
-            _append(tx, turn, drafts)
+            before(tx)
             return fn(tx)
 
         try:
@@ -145,6 +161,11 @@ class Journal:
     def _check(self) -> None:
         if self.failure:
             raise self.failure
+
+    def _flush_within_a_pause(self) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(max(loop.time(), self._last_write + _PAUSE_S), self._flush_soon)
 
     def _stop_timer(self) -> None:
         if self._timer:

@@ -162,12 +162,20 @@ class Redactor:
 
 
 class ProseRedactor:
-    """Of what is shown while it is written: a line that has no sign of a secret comes out at once, word by word."""
+    """Of what is shown while it is written: a line that has no sign of a secret comes out at once, word by word.
 
-    def __init__(self) -> None:
+    One that goes on after a restart is fed its last line again, of which so many characters are `shown`.
+    """
+
+    def __init__(self, shown: int = 0) -> None:
         self._lines = Redactor()
         self._line = ""
-        self._shown = 0  # characters of the line that are out already
+        self._shown = shown  # characters of the line that are out already
+
+    @property
+    def unfinished(self) -> tuple[int, int] | None:
+        """Characters of the last line, and how many of them are out; None where they alone would not tell how to go on."""
+        return None if self._lines.is_within_a_key else (len(self._line), self._shown)
 
     def feed(self, text: str) -> str:
         whole = self._line + text

@@ -12,6 +12,7 @@ from clawdbox.agents.runtimes.port import (
     Answer,
     Card,
     Decision,
+    NoteOf,
     Question,
     Step,
     Suggestion,
@@ -87,6 +88,11 @@ class InMemoryHands:
     async def _well(self, command: str) -> Answer:
         return done(f"output of {command}\n")
 
+    def note(self, state: Mapping[str, Any]) -> None:
+        self._check()
+        self.kept.clear()
+        self.kept.update(state)
+
     async def remember(self, state: Mapping[str, Any]) -> None:
         self._check()
         raw = msgspec.json.encode(state)
@@ -99,15 +105,19 @@ class InMemoryHands:
         self._check()
         self.order.append("delivered")
 
-    async def say(self, text: str) -> None:
+    async def say(self, text: str, *, note: NoteOf | None = None, shown: int = 0) -> None:
         self._check()
         self.order.append("say")
+        if note:
+            self.note(note(0, 0))
         self.said.append(text)
         self.spoke.set()
 
-    async def think(self, text: str) -> None:
+    async def think(self, text: str, *, note: NoteOf | None = None, shown: int = 0) -> None:
         self._check()
         self.thoughts.append(text)
+        if note:
+            self.note(note(0, 0))
 
     async def plan(self, steps: Sequence[Step]) -> None:
         self._check()

@@ -13,9 +13,9 @@ the hands under a `call_id` is not done twice: the same call gets the answer it 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -102,7 +102,8 @@ class Answer(msgspec.Struct, frozen=True):
 class Question(msgspec.Struct, frozen=True):
     """What a person is asked in the inbox. `command` is what would run, exactly, where that is known.
 
-    `reason` is in the agent's own words and shown as such.
+    Where it is about a file, `path` is its name and `file` what happens to it: `read` or `write`. `reason` is in the
+    agent's own words and shown as such.
     """
 
     call_id: str
@@ -112,6 +113,8 @@ class Question(msgspec.Struct, frozen=True):
     directory: str | None = None
     reason: str = ""
     detail: str = ""
+    path: str | None = None
+    file: Literal["", "read", "write"] = ""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -128,6 +131,9 @@ class TurnCancelled(Exception):
 
 class TurnLost(Exception):
     """An outcome is unknown; the text says of what, for a person."""
+
+
+NoteOf = Callable[[int, int], Mapping[str, Any]]
 
 
 class Hands(Protocol):
@@ -154,14 +160,25 @@ class Hands(Protocol):
     async def remember(self, state: Mapping[str, Any]) -> None:
         """Replace the state (JSON, 4 MiB at most); committed when this returns, with all that was said before."""
 
+    def note(self, state: Mapping[str, Any]) -> None:
+        """Like `remember`, but written with what is said next, all or nothing: for how far an agent was listened to.
+
+        `say` and its like come right after it, with nothing awaited in between.
+        """
+
     async def delivered(self) -> None:
         """The agent has the message: shown apart from `sent`. Repeatable."""
 
-    async def say(self, text: str) -> None:
-        """Append to the answer: paragraphs with an empty line between them, `code` in backticks. Streamed."""
+    async def say(self, text: str, *, note: NoteOf | None = None, shown: int = 0) -> None:
+        """Append to the answer: paragraphs with an empty line between them, `code` in backticks. Streamed.
 
-    async def think(self, text: str) -> None:
-        """Append to what it thinks, which is shown folded. Streamed."""
+        A `note` gives the state that stands with this text. It is told how many of the last characters are an
+        unfinished line, and how many of these are shown: the others wait, as they could become a secret. Who says that
+        line again after a restart tells the second number as `shown`.
+        """
+
+    async def think(self, text: str, *, note: NoteOf | None = None, shown: int = 0) -> None:
+        """Append to what it thinks, which is shown folded. Streamed, with a note as `say` has it."""
 
     async def plan(self, steps: Sequence[Step]) -> None:
         """Replaces the plan of the turn."""
@@ -200,7 +217,7 @@ class Hands(Protocol):
         """Replace or make a text file over the lease, judged as a command is; its parent folder must exist."""
 
     async def ask(self, question: Question) -> Decision:
-        """Ask the person and wait. Judged first where it has a command, which the policy may allow or deny unasked.
+        """Ask the person and wait. Judged first where it has a command or a file: the policy may allow or deny unasked.
 
         Options of the kind `allow_always` are not offered: after one the agent would ask no more.
         """
@@ -256,6 +273,6 @@ class Runtime(Protocol):
 
 
 __all__ = [
-    "Answer", "Card", "Choice", "Decision", "Hands", "Offer", "Option", "Question", "Row", "Runtime", "Status", "Step", "Suggestion",
+    "Answer", "Card", "Choice", "Decision", "Hands", "NoteOf", "Offer", "Option", "Question", "Row", "Runtime", "Status", "Step", "Suggestion",
     "ToolCall", "TurnCancelled", "TurnLost", "Usage",
 ]  # fmt: skip
