@@ -15,7 +15,6 @@ from clawdbox.agents.journal import Journal
 from clawdbox.agents.model import CommandState, Conversation, Turn, TurnUsage
 from clawdbox.agents.rules import limits as limit_rules
 from clawdbox.agents.rules import turns as rules
-from clawdbox.agents.rules.output import text_pieces
 from clawdbox.agents.rules.secrets import redacted
 from clawdbox.agents.runtimes.port import (
     Answer,
@@ -30,12 +29,12 @@ from clawdbox.agents.runtimes.port import (
     TurnCancelled,
     Usage,
 )
+from clawdbox.agents.words import Words
 from clawdbox.approvals.model import Kind
 from clawdbox.clock import Clock
 from clawdbox.errors import Conflict, Problem
 from clawdbox.events import Actor
 from clawdbox.ids import new_id
-from clawdbox.policy import ProseRedactor
 from clawdbox.store import Store, Tx
 
 MAX_STATE = 4 * 1024 * 1024
@@ -94,7 +93,7 @@ class TurnHands:
         self._cancelled = cancelled
         self._state = dict(work.state)
         self._ran = work.spent.commands
-        self._saying = ("", ProseRedactor())
+        self._said = Words(journal, judged=work.runtime.judged)
         self._files = FileHands(files, journal, gate, self._link, work.actor, work.account_id, work.turn)
 
     @property
@@ -157,14 +156,7 @@ class TurnHands:
 
     async def _words(self, kind: str, text: str, note: NoteOf | None, shown: int) -> None:
         self._check()
-        unfinished: tuple[int, int] | None = (0, 0)
-        if self._work.runtime.judged:
-            if kind != self._saying[0] or shown:
-                self.finish_words()
-                self._saying = (kind, ProseRedactor(shown))
-            text = self._saying[1].feed(text)
-            unfinished = self._saying[1].unfinished
-        self._put_words(kind, text)
+        unfinished = self._said.add(kind, text, shown)
         if note and unfinished:
             self._note(note(*unfinished))
         await self._journal.drain()
@@ -174,15 +166,7 @@ class TurnHands:
         self.finish_words()
 
     def finish_words(self) -> None:
-        """What was held back, since it could have been a secret, is said: something else follows, or the end."""
-        kind, redactor = self._saying
-        if kind:
-            self._saying = ("", redactor)
-            self._put_words(kind, redactor.finish())
-
-    def _put_words(self, kind: str, text: str) -> None:
-        for piece in text_pieces(text):
-            self._journal.add(kind, {"text": piece}, len(piece.encode()))
+        self._said.finish()
 
     async def plan(self, steps: Sequence[Step]) -> None:
         self._turn_to_it()

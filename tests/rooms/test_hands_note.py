@@ -186,7 +186,11 @@ class TestFilesOfTheAgentsOwn:
         agent.script = script
         turn = await here.send("go")
         approval = await asked(here)
-        assert (approval.kind, approval.klass, approval.directory) == ("question", "change", "/etc/motd")
+        assert (approval.kind, approval.klass, approval.directory) == (
+            "question",
+            "privileged",
+            "/etc/motd",
+        )
         await here.approvals.answer(here.actor, here.account_id, approval.id, allow=True)
         await here.ended(turn)
         assert agent.results[0].option == "yes"
