@@ -152,7 +152,9 @@ class _Line:
                 unknown(name, "which the box does not know."),
                 *_tripwire([word.text for word in rest]),
             ]
-        if [word.text for word in rest] in (["--version"], ["--help"]) and programs.tells_version(name):
+        if [word.text for word in rest] in (["--version"], ["--help"]) and programs.tells_version(
+            name, placed=first.text != name
+        ):
             return [ran, Finding(Class.READ, f"It asks `{name}` about itself.")]
         found = [ran, *weigh(entry, self._call(name, rest, cwd, fed=fed), name)]
         if any(one.klass is Class.UNKNOWN for one in found):

@@ -43,17 +43,19 @@ def find(name: str) -> Entry | None:
     return _all().get(name)
 
 
-# Programs that are looked into nowhere, but tell their version and nothing else when they are asked for it.
+# Programs that are looked into nowhere, but tell their version and nothing else when they are asked for it. Managers of
+# versions (pyenv, nvm …) put scripts before interpreters on PATH, so those must be named by their place.
 _TELLS = words(
-    "python python2 python3 perl ruby node nodejs php lua java gcc g++ cc make cmake gdb vim nano bash zsh "
-    "dash ssh nginx tmux screen sqlite3 psql mysql redis-cli curl wget rsync sudo find sed awk"
+    "gcc g++ cc make cmake gdb vim nano bash zsh dash ssh nginx tmux screen sqlite3 psql mysql redis-cli curl wget rsync "
+    "sudo find sed awk"
 )
+_MANAGED = words("python python2 python3 perl ruby node nodejs php lua java")
 _MUTE = words("echo printf test [ true false : cd type exit ulimit")
 
 
-def tells_version(name: str) -> bool:
-    """Whether `name --version` and `name --help` do nothing but that."""
-    if name in _TELLS:
+def tells_version(name: str, *, placed: bool) -> bool:
+    """Whether `name --version` and `name --help` do nothing but that; `placed`: it is `/usr/bin/name`."""
+    if name in _TELLS or (placed and name in _MANAGED):
         return True
     entry = find(name)
     klass = (

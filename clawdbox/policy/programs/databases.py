@@ -132,6 +132,9 @@ def _client(options: str, query: tuple[str, ...], looks: str) -> Entry:
             )
         elif not queries:
             found.append(Finding(Class.READ, f"It runs `{call.program}`, which lists databases."))
+        if files and not given.has("-readonly"):
+            why = "It runs `sqlite3` without -readonly, which makes a database that is not there."
+            found.append(Finding(Class.CHANGE, why))
         host = given.value("-h", "--host")
         if host not in (None, "localhost", "127.0.0.1", "::1") and not (host or "").startswith("/"):
             found.append(Finding(egress=True))
