@@ -56,6 +56,8 @@ async def send(
     except aiosmtplib.SMTPRecipientsRefused as error:
         return Answer(error.recipients[0].code)
     except aiosmtplib.SMTPResponseException as error:
+        if error.code < 200:  # what it said was no reply
+            raise Unreached("protocol_error") from None
         return Answer(error.code)
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         raise Unreached(_code(error)) from None

@@ -31,6 +31,8 @@ async def post(
         raise Unreached("timed_out") from None
     except (httpcore.NetworkError, httpcore.ProtocolError):
         raise Unreached("protocol_error") from None
+    finally:
+        await backend.close()
 
 
 def _is_tls(error: BaseException | None) -> bool:
@@ -49,6 +51,7 @@ class _Judged(httpcore.AsyncNetworkBackend):
         self._encrypted = encrypted
         self._lookup = lookup
         self._inner = httpcore.AnyIOBackend()
+        self._opened: list[httpcore.AsyncNetworkStream] = []
 
     async def connect_tcp(
         self,
@@ -61,7 +64,15 @@ class _Judged(httpcore.AsyncNetworkBackend):
         refused: httpcore.NetworkError = httpcore.ConnectError()
         for ip in await addresses(host, port, self._reach, encrypted=self._encrypted, lookup=self._lookup):
             try:
-                return await self._inner.connect_tcp(ip, port, timeout)
+                stream = await self._inner.connect_tcp(ip, port, timeout)
             except httpcore.NetworkError as error:
                 refused = error
+            else:
+                self._opened.append(stream)
+                return stream
         raise refused
+
+    async def close(self) -> None:
+        """Also what was given up in the middle of a handshake, which nobody else closes."""
+        for stream in self._opened:
+            await stream.aclose()
