@@ -323,7 +323,15 @@ def test_files_with_sql_are_found() -> None:
 
 def test_the_box_deletes_only_where_the_pages_say_so() -> None:
     deleted = {table for text in SOURCES.values() for table in re.findall(r"DELETE FROM (\w+)", text)}
-    assert deleted == {"fleet_runs", "idempotency_keys", "runtime_states", "snippets"}
+    assert deleted == {
+        "event_inbox",
+        "fleet_runs",
+        "idempotency_keys",
+        "notify_channels",
+        "notify_deliveries",
+        "runtime_states",
+        "snippets",
+    }
 
 
 def test_values_that_no_check_lists_occur_in_the_code() -> None:
