@@ -162,7 +162,7 @@ async def list_notify_channels(request: Req) -> ChannelList:
 
 @post(
     "/notifications/channels",
-    opt={"action": "notify_channel.added", "once": False},
+    opt={"action": "notify_channel.add", "once": False},
     summary="Add a channel",
     responses=usual(422, s409="There are 20 already (`channel_limit_reached`)."),
 )
@@ -184,7 +184,7 @@ async def add_notify_channel(request: Req, data: JSONBody[NewChannel]) -> AddedC
 
 @patch(
     "/notifications/channels/{channel_id:str}",
-    opt={"action": "notify_channel.changed"},
+    opt={"action": "notify_channel.change"},
     summary="Change a channel",
     responses=usual(404, 422),
 )
@@ -199,7 +199,7 @@ async def change_notify_channel(request: Req, channel_id: PathId, data: JSONBody
 @delete(
     "/notifications/channels/{channel_id:str}",
     status_code=200,
-    opt={"action": "notify_channel.removed"},
+    opt={"action": "notify_channel.remove"},
     summary="Remove a channel",
     responses=usual(404),
 )

@@ -12,6 +12,7 @@ from clawdbox.agents.reverts import rules as reverts
 from clawdbox.agents.rules import turns
 from clawdbox.approvals import rules as approvals
 from clawdbox.keys import rules as keys
+from clawdbox.notify.rules import deliveries
 from clawdbox.ssh import model
 from clawdbox.ssh.rules import connections, fleet, forwards, leases, recordings
 from clawdbox.store.migrate import migrate
@@ -175,6 +176,7 @@ def drawn(heading: str) -> set[tuple[str, str]]:
         ("fleet_runs.state", fleet.RUN_TRANSITIONS),
         ("fleet_answers.state", fleet.ANSWER_TRANSITIONS),
         ("forwards.state", forwards.TRANSITIONS),
+        ("notify_deliveries.state", deliveries.TRANSITIONS),
     ],
 )
 def test_a_state_table_is_that_of_the_rules(heading: str, transitions: dict[str, frozenset[str]]) -> None:

@@ -31,6 +31,9 @@ NOT_TIMES = {
     "demo",
     "log_level",
     "forward_domain",
+    "notify_loopback",
+    "notify_plain_http",
+    "push_contact",
 }
 UNITS = {"second": 1, "seconds": 1, "s": 1, "min": 60, "days": 86400}
 
@@ -127,6 +130,7 @@ def test_the_metrics_are_those_that_are_rendered() -> None:
     metrics = Metrics()
     metrics.request("GET", "/health", 200, 0.1)
     metrics.forward_connected("web", "opened")
+    metrics.notified("ntfy", "sent")
     rendered = metrics.render(0).decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", rendered, re.MULTILINE))
     told = {}

@@ -636,10 +636,10 @@ class TestChannels:
         await channels.remove(here.actor, here.account_id, channel.id)
         found = [row for row in await here.rows("audit_log") if row["target_id"] == channel.id]
         assert [row["action"] for row in found] == [
-            "notify_channel.added",
-            "notify_channel.changed",
+            "notify_channel.add",
+            "notify_channel.change",
             "notify_channel.test",
-            "notify_channel.removed",
+            "notify_channel.remove",
         ]
         assert {row["account_id"] for row in found} == {here.account_id}
 

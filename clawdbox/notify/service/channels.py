@@ -130,7 +130,14 @@ class Channels:
             }
             sql.insert(tx, row)
             channel = sql.get(tx, account_id, channel_id)
-            self._tell(tx, actor, channel, "added", {"host": rules.host_of(checked)})
+            self._tell(
+                tx,
+                actor,
+                channel,
+                "notify_channel.added",
+                "notify_channel.add",
+                {"host": rules.host_of(checked)},
+            )
             return channel
 
         channel = await self._store.write(change)
@@ -154,7 +161,7 @@ class Channels:
             before = sql.get(tx, account_id, channel_id)
             after = msgspec.structs.replace(before, **wanted)
             sql.save_choices(tx, after)
-            self._tell(tx, actor, after, "changed", {})
+            self._tell(tx, actor, after, "notify_channel.changed", "notify_channel.change", {})
             return sql.get(tx, account_id, channel_id)
 
         return await self._store.write(change)
@@ -183,9 +190,11 @@ class Channels:
 
     def _remove(self, tx: Tx, actor: Actor, channel: Channel, why: str) -> None:
         sql.remove(tx, channel.id)
-        self._tell(tx, actor, channel, "removed", {"why": why})
+        self._tell(tx, actor, channel, "notify_channel.removed", "notify_channel.remove", {"why": why})
 
-    def _tell(self, tx: Tx, actor: Actor, channel: Channel, what: str, more: dict[str, Any]) -> None:
+    def _tell(
+        self, tx: Tx, actor: Actor, channel: Channel, event: str, action: str, more: dict[str, Any]
+    ) -> None:
         detail = {
             "kind": channel.kind,
             "label": channel.label,
@@ -194,9 +203,9 @@ class Channels:
             "enabled": channel.enabled,
             **more,
         }
-        owner, kind = channel.account_id, f"notify_channel.{what}"
-        self._ledger.event(tx, owner, kind, "notify_channel", channel.id, detail)
-        self._ledger.audit(tx, actor, kind, "notify_channel", channel.id, detail=detail, account_id=owner)
+        owner = channel.account_id
+        self._ledger.event(tx, owner, event, "notify_channel", channel.id, detail)
+        self._ledger.audit(tx, actor, action, "notify_channel", channel.id, detail=detail, account_id=owner)
 
     # trying
 
