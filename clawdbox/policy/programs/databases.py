@@ -116,9 +116,10 @@ def _statement(text: str, program: str) -> Finding:
 def _client(options: str, query: tuple[str, ...], looks: str) -> Entry:
     """A client with its query in an option, or (sqlite3) as its second word."""
     harmless = re.compile(looks)
+    style = Style.LETTERS if query else Style.WORDS
 
     def look(call: Call) -> list[Finding]:
-        given = sort(call.words, parsed(options, Style.LETTERS), Style.LETTERS)
+        given = sort(call.words, parsed(options, style), style)
         queries = [word for name, word in given.options if name in query and word]
         files = () if query else given.operands[:1]
         queries = queries if query else list(given.operands[1:])
