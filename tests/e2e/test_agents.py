@@ -193,7 +193,7 @@ def test_the_first_answer_wins_and_a_device_that_was_away_is_told_so(
 def test_a_message_whose_answer_was_lost_is_one_turn_and_a_failed_one_stays_in_the_composer(
     box: Served, phone: Phone, server: Sshd
 ) -> None:
-    script = Script("First.", "Second.")
+    script = Script("Hello back.", "Still here.")
     phone.pair(printed_link(box))
     with ModelServer(script) as model:
         talk = Talk.begun(phone, server, model)
@@ -207,7 +207,7 @@ def test_a_message_whose_answer_was_lost_is_one_turn_and_a_failed_one_stays_in_t
 
         phone.page.route("**/turns", lose_the_answer)
         phone.say("Hello")
-        phone.sees("First.")
+        phone.sees("Hello back.")
         talk.ends()
         expect(phone.page.get_by_label("Message")).to_have_value("")
 
@@ -225,7 +225,7 @@ def test_a_message_whose_answer_was_lost_is_one_turn_and_a_failed_one_stays_in_t
         expect(phone.page.get_by_label("Message")).to_have_value("Are you there?")
         phone.context.set_offline(False)
         phone.tap("Retry")
-        phone.sees("Second.")
+        phone.sees("Still here.")
         talk.ends()
         expect(phone.page.get_by_label("Message")).to_have_value("")
         expect(phone.page.get_by_test_id("tick")).to_have_count(2)
@@ -307,7 +307,9 @@ def test_conversations_are_made_named_found_exported_and_put_away(
     phone.tap("New conversation")
     offers = phone.page.get_by_test_id("runtime")
     expect(offers.filter(has_text="Runbook")).to_be_visible(timeout=WAIT_MS)
-    expect(phone.page.locator("[data-name=model]").get_by_role("link")).to_have_attribute("href", "/models")
+    expect(phone.page.locator("[data-name=model]").get_by_role("link")).to_have_attribute(
+        "href", "/settings/models"
+    )
     phone.tap("Start conversation")
     expect(phone.page.get_by_test_id("command")).to_have_count(0)
     phone.say("$ echo second")

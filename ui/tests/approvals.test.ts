@@ -71,5 +71,6 @@ test('conversations are listed by what runs, then by use', () => {
     ({ id, connection_id: 'c', title: null, runtime: 'model', runtime_options: {}, session_id: null, last_seq: 0, running_turn_id: running, waits_for: null, usage: { input_tokens: null, output_tokens: null, cost_usd: null }, created_at: last, last_used_at: last, archived_at: null })
   assert.deepEqual(sorted([one('a', '1'), one('b', '3'), one('c', '2', 't')]).map((c) => c.id), ['c', 'b', 'a'])
   assert.deepEqual([titleOf({ title: '', runtime: 'acp' }), titleOf({ title: 'Disk', runtime: 'acp' })], ['Code agent conversation', 'Disk'])
-  assert.equal(setUpAt({ name: 'model' })?.path, '/models')
+  assert.equal(setUpAt({ name: 'model' })?.path, '/settings/models')
+  assert.equal(setUpAt({ name: 'acp' }), null)
 })

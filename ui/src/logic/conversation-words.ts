@@ -1,5 +1,6 @@
 import type { Conversation, RuntimeOffer } from '../nouns/conversations.ts'
 import { runtimeWords } from './approval-words.ts'
+import { agentLinks } from './settings-links.ts'
 
 /** What a list calls it. */
 export const titleOf = (c: Pick<Conversation, 'title' | 'runtime'>): string => c.title || `${runtimeWords(c.runtime)} conversation`
@@ -12,11 +13,11 @@ const leads: Record<string, string> = {
 }
 export const runtimeLead = (name: string): string => leads[name] ?? ''
 
-/** Where the missing piece is set up; null where the server itself has to be changed. */
+/** Where the missing piece is set up; null where the server itself has to be changed, or there is no page for it. */
 export function setUpAt(offer: Pick<RuntimeOffer, 'name'>): { path: string; words: string } | null {
-  if (offer.name === 'model') return { path: '/models', words: 'Set up a model' }
-  if (offer.name === 'openclaw') return { path: '/gateways', words: 'Set up a gateway' }
-  return null
+  const page = { model: 'models', openclaw: 'gateways' }[offer.name as string]
+  const link = agentLinks.find((one) => page && one.path.endsWith(`/${page}`))
+  return link ? { path: link.path, words: `Set up: ${link.name}` } : null
 }
 
 /** Conversations with what runs or waits first, then by last use. */
