@@ -1,7 +1,7 @@
 #!/bin/sh
 # test-deps.sh [freeze]: what the tests use for real, an OpenSSH server and two small ones, a Chromium, git for what
-# the tree holds, rsync and curl for what runs over a control socket, strace for what a command really runs, and what freezing the
-# box takes. With `freeze` only that.
+# the tree holds, rsync and curl for what runs over a control socket, strace for what a command really runs, BusyBox for
+# what is asked of small servers, and what freezing the box takes. With `freeze` only that.
 # Root on Debian and Ubuntu gets it installed; anyone else is told what to install.
 set -eu
 cd "$(dirname "$0")/.."
@@ -53,7 +53,7 @@ missing() {
   if [ "$what" = all ]; then
     has_sshd || printf ' openssh-server'
     has_browser || printf ' chromium'
-    for name in git rsync curl strace; do command -v "$name" >/dev/null 2>&1 || printf ' %s' "$name"; done
+    for name in git rsync curl strace busybox; do command -v "$name" >/dev/null 2>&1 || printf ' %s' "$name"; done
     { command -v dropbear || [ -x /usr/sbin/dropbear ]; } >/dev/null 2>&1 || printf ' dropbear-bin'
     { command -v tinysshd || [ -x /usr/sbin/tinysshd ]; } >/dev/null 2>&1 || printf ' tinysshd'
     has_nss_wrapper || printf ' libnss-wrapper'

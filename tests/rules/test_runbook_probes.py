@@ -8,7 +8,15 @@ import pytest
 
 from clawdbox.agents.model import CommandState
 from clawdbox.agents.runtimes.port import Answer, Card, Row, Status
-from clawdbox.agents.runtimes.runbook import disk, health
+from clawdbox.agents.runtimes.runbook import (
+    backups,
+    certificates,
+    containers,
+    diagnose,
+    disk,
+    health,
+    logs,
+)
 from clawdbox.agents.runtimes.runbook import help as guide
 from clawdbox.agents.runtimes.runbook.recipe import (
     THRESHOLDS,
@@ -32,6 +40,12 @@ WRITING = re.compile(
 )
 
 
+# Those that take no network and no lists of packages
+RUN = [
+    disk.RECIPE, health.RECIPE, containers.RECIPE, certificates.RECIPE, logs.RECIPE, backups.RECIPE, diagnose.RECIPE,
+]  # fmt: skip
+
+
 def _answer(stdout: str = "", stderr: str = "", exit_status: int | None = 0, state: str = "done") -> Answer:
     return Answer(CommandState(state), exit_status, stdout, stderr)
 
@@ -51,7 +65,7 @@ def test_a_probe_only_reads(recipe: Recipe) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("recipe", [disk.RECIPE, health.RECIPE], ids=["disk", "health"])
+@pytest.mark.parametrize("recipe", RUN, ids=lambda recipe: recipe.name)
 def test_the_shells_of_this_machine_run_it(recipe: Recipe, shell: str) -> None:
     done = subprocess.run(
         [*shell.split(), "-c", recipe.command], capture_output=True, text=True, timeout=60, check=False
@@ -126,6 +140,14 @@ def test_a_cut_answer_says_that_it_is_incomplete(recipe: Recipe) -> None:
         ("anything not running?", "services"),
         ("pending upgrades", "updates"),
         ("does it need a reboot", "updates"),
+        ("which containers are unhealthy", "containers"),
+        ("docker", "containers"),
+        ("when does the certificate expire", "certificates"),
+        ("any errors in the logs?", "logs"),
+        ("failed logins", "logs"),
+        ("is there a backup", "backups"),
+        ("What is wrong here?", "diagnose"),
+        ("diagnose", "diagnose"),
         ("who is logged in", "who"),
         ("users", "who"),
         ("cpu load", "health"),

@@ -6,11 +6,13 @@ from clawdbox.agents.runtimes.port import Card, Row, Status, Suggestion
 from clawdbox.agents.runtimes.runbook import disk, memory, services, updates
 from clawdbox.agents.runtimes.runbook.recipe import Recipe, Sections, level, unknown, worst
 
+LOAD = "cat /proc/loadavg || sysctl -n vm.loadavg || uptime"
+CPUS = "nproc || getconf _NPROCESSORS_ONLN || sysctl -n hw.ncpu || grep -c ^processor /proc/cpuinfo"
 # A hanging network mount can hold df up for ever: what may hang comes last, and the rest is told all the same.
 _PROBE = {
     "system": "grep ^PRETTY_NAME= /etc/os-release || sw_vers -productVersion; uname -srm",
-    "load": "cat /proc/loadavg || sysctl -n vm.loadavg || uptime",
-    "cpus": "nproc || getconf _NPROCESSORS_ONLN || sysctl -n hw.ncpu || grep -c ^processor /proc/cpuinfo",
+    "load": LOAD,
+    "cpus": CPUS,
     "uptime": "cat /proc/uptime || { sysctl -n kern.boottime; date +%s; }",
     "memory": memory.MEMORY,
     "services": services.SERVICES,
@@ -128,7 +130,7 @@ RECIPE = Recipe(
     title="How the server is",
     words=(
         "health", "healthy", "status", "how is it", "how is the server", "how are you", "how are things", "overview",
-        "check", "diagnose", "load", "cpu", "uptime", "slow", "alive", "what is wrong",
+        "check", "load", "cpu", "uptime", "slow", "alive",
     ),
     probe=_PROBE,
     read=read,

@@ -98,21 +98,31 @@ def _no_answer(recipe: Recipe, answer: Answer) -> Card:
 
 _ORDER = (Status.INFO, Status.OK, Status.WARN, Status.BAD)
 
-# what is measured → percent from which it is a warning, and from which it is bad
+# what is measured → number from which it is a warning, and from which it is bad
 THRESHOLDS: dict[str, tuple[float, float]] = {
+    # percent
     "disk": (85, 95),
     "inodes": (85, 95),
     "memory": (85, 95),
     "swap": (60, 90),
     "load": (100, 200),
+    # times
+    "restarts": (3, 20),
+    "errors": (10, 1_000),
+    "failed_logins": (500, 20_000),
+    # of age
+    "image_days": (180, 730),
+    "backup_hours": (36, 192),
 }
+# what runs out → days before that from which it is a warning, and from which it is bad
+DAYS_LEFT: dict[str, tuple[float, float]] = {"certificate": (21, 7)}
 
 
-def level(what: str, percent: float) -> Status:
+def level(what: str, measured: float) -> Status:
     warn, bad = THRESHOLDS[what]
-    if percent >= bad:
+    if measured >= bad:
         return Status.BAD
-    return Status.WARN if percent >= warn else Status.OK
+    return Status.WARN if measured >= warn else Status.OK
 
 
 def worst(statuses: tuple[Status, ...]) -> Status:
@@ -135,6 +145,24 @@ def size(kib: float) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """1 package, 2 packages"""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def age(seconds: float) -> str:
+    """5400 → 90 min, 200000 → 55 h, 400000 → 4 days"""
+    if seconds < 7200:
+        return f"{max(0, seconds) // 60:.0f} min"
+    return f"{seconds // 3600:.0f} h" if seconds < 72 * 3600 else count(int(seconds // 86_400), "day")
+
+
+def short(text: str, most: int = 90) -> str:
+    """In one line of at most that many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """The worst first; alike ones stay in their order."""
+    return sorted(rows, key=lambda row: -_ORDER.index(row.status))
 
 
 def some(rows: list[Row], limit: int, what: str) -> tuple[Row, ...]:

@@ -3,15 +3,31 @@
 import re
 
 from clawdbox.agents.runtimes.port import Suggestion
-from clawdbox.agents.runtimes.runbook import disk, health, memory, services, updates, who
+from clawdbox.agents.runtimes.runbook import (
+    backups,
+    certificates,
+    containers,
+    diagnose,
+    disk,
+    health,
+    logs,
+    memory,
+    services,
+    updates,
+    who,
+)
 from clawdbox.agents.runtimes.runbook.recipe import Recipe
 
 # Of two that fit alike, the first is taken: the general one comes last.
 RECIPES: tuple[Recipe, ...] = (
-    disk.RECIPE, memory.RECIPE, services.RECIPE, updates.RECIPE, who.RECIPE, health.RECIPE,
+    disk.RECIPE, memory.RECIPE, services.RECIPE, containers.RECIPE, certificates.RECIPE, logs.RECIPE,
+    backups.RECIPE, updates.RECIPE, who.RECIPE, diagnose.RECIPE, health.RECIPE,
 )  # fmt: skip
 # In the order in which they are offered
-_OFFERED = (health.RECIPE, disk.RECIPE, memory.RECIPE, services.RECIPE, updates.RECIPE, who.RECIPE)
+_OFFERED = (
+    health.RECIPE, diagnose.RECIPE, disk.RECIPE, memory.RECIPE, services.RECIPE, containers.RECIPE, logs.RECIPE,
+    updates.RECIPE, certificates.RECIPE, backups.RECIPE, who.RECIPE,
+)  # fmt: skip
 _WORD = re.compile(r"[a-z0-9]+")
 
 
