@@ -11,7 +11,7 @@ from clawdbox.agents.model_providers.model import Kind
 from clawdbox.agents.runtimes.port import Answer, TurnCancelled
 from clawdbox.errors import Conflict, Upstream
 from tests.agents.in_memory import InMemoryHands, done
-from tests.agents.model_server.parts import Cut, Fault, Gate, Refusal, Stall, Think, Tool, reply
+from tests.agents.model_server.parts import Cut, Fault, Gate, Quit, Refusal, Stall, Think, Tool, reply
 from tests.agents.model_server.script import Script
 from tests.agents.model_server.server import ModelServer
 from tests.agents.models import KEY, OPTIONS, World, endpoint_of
@@ -309,6 +309,14 @@ async def test_a_fault_in_mid_answer_is_gone_on_with_too(server: ModelServer, wo
     server.answers = Script(reply("The disks ", Fault()), "are full.")
     hands = await world.turn()
     assert hands.text == "The disks are full."
+
+
+async def test_a_stream_that_ends_without_its_end_is_gone_on_with_too(
+    server: ModelServer, world: World
+) -> None:
+    server.answers = Script(reply("I look.", DF, Quit()), " Or not.")
+    hands = await world.turn()
+    assert (hands.text, hands.runs) == ("I look. Or not.", [])
 
 
 async def test_a_call_of_which_only_half_came_is_not_run(server: ModelServer, world: World) -> None:

@@ -45,6 +45,10 @@ class Cut(msgspec.Struct, frozen=True):
     """The connection breaks here, without the stream's own end."""
 
 
+class Quit(msgspec.Struct, frozen=True):
+    """The answer ends here as HTTP wants it, but without the stream's own end: what a proxy that gives up looks like."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """An error in the middle of a stream, as these services send it with status 200."""
 
@@ -77,7 +81,7 @@ class Gate:
         await asyncio.to_thread(self.until_reached, timeout)
 
 
-Part = Text | Think | Tool | Ping | Stall | Cut | Fault | Gate
+Part = Text | Think | Tool | Ping | Stall | Cut | Quit | Fault | Gate
 
 
 class Reply(msgspec.Struct, frozen=True):

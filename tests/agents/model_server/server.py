@@ -23,7 +23,19 @@ from tests.agents.model_server.anthropic import Anthropic
 from tests.agents.model_server.asked import Asked, Json
 from tests.agents.model_server.chat import Chat
 from tests.agents.model_server.faces import Face, encoded
-from tests.agents.model_server.parts import Cut, Fault, Gate, Ping, Refusal, Reply, Stall, Text, Think, Tool
+from tests.agents.model_server.parts import (
+    Cut,
+    Fault,
+    Gate,
+    Ping,
+    Quit,
+    Refusal,
+    Reply,
+    Stall,
+    Text,
+    Think,
+    Tool,
+)
 from tests.agents.model_server.responses import Responses
 from tests.agents.model_server.script import Answers, Script
 
@@ -210,8 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._frames(face.part(part))
             elif isinstance(part, Ping):
                 self._frames(face.ping())
-            elif isinstance(part, Fault):
-                self._frames(face.fault(part))
+            elif isinstance(part, Fault | Quit):
+                self._frames(face.fault(part) if isinstance(part, Fault) else ())
                 break
             else:
                 self._hold(part)

@@ -25,6 +25,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel, OpenAIResponsesModelSettings
+from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
@@ -113,7 +114,7 @@ class Engine:
             raise _failure(error, stream.get() if stream else None) from error
         response = stream.get()
         if response.finish_reason is None:  # it ended without the stream's own end
-            raise Failure(Cause.CONNECTION, partial=response)
+            raise Failure(Cause.CONNECTION, why="Its answer ended in the middle.", partial=response)
         return response
 
     def cost_usd(self, response: ModelResponse) -> Decimal | None:
@@ -135,7 +136,9 @@ class Engine:
         provider = OpenAIProvider(openai_client=client)
         if responses:
             return OpenAIResponsesModel(self._endpoint.model, provider=provider)
-        return OpenAIChatModel(self._endpoint.model, provider=provider)
+        # Else an answer that a proxy gave up in the middle of would count as whole, and its calls would be run.
+        whole = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+        return OpenAIChatModel(self._endpoint.model, provider=provider, profile=whole)
 
     def _anthropic(self) -> Model:
         client = AsyncAnthropic(
@@ -201,6 +204,8 @@ def _failure(error: Exception, partial: ModelResponse | None) -> Failure:
         return Failure(own.cause, own.said, why=own.why, partial=partial)
     if not isinstance(error, exceptions.ModelAPIError):
         return Failure(Cause.REJECTED, why="Its answer could not be read.", partial=partial)
+    if type(error) is exceptions.ModelAPIError and error.body is None:
+        return Failure(Cause.CONNECTION, why="Its answer ended in the middle.", partial=partial)
     said = said_in(error.body)
     cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.REJECTED)
     if cause in (Cause.REJECTED, Cause.BUSY) and any(words in said.lower() for words in _TOO_LONG):
