@@ -10,6 +10,7 @@ from clawdbox import logs, net
 from clawdbox.accounts import Account, Accounts
 from clawdbox.agents.model_providers.service import ModelProviders
 from clawdbox.agents.runtimes.model import Engines, ModelRuntime
+from clawdbox.agents.runtimes.openclaw import Gateways, OpenClaw
 from clawdbox.agents.service import Conversations
 from clawdbox.approvals.service import Approvals
 from clawdbox.clock import Clock
@@ -50,6 +51,7 @@ from clawdbox.ssh.service.spills import Spills
 from clawdbox.ssh.service.stats import Stats
 from clawdbox.ssh.service.terminals import Terminals
 from clawdbox.ssh.service.trail import Trail
+from clawdbox.ssh.service.tunnels import Tunnels
 from clawdbox.ssh.service.uploads import Uploads
 from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as lease_sql
@@ -94,6 +96,8 @@ class Box:
     stats: Stats
     model_providers: ModelProviders
     conversations: Conversations
+    openclaw_gateways: Gateways
+    openclaw: OpenClaw
     approvals: Approvals
     notify_channels: Channels
     notifier: Notifier
@@ -197,7 +201,7 @@ class Box:
             self.file_edits,
             self.approvals,
             self.accounts.settings_in,
-            (self._wire_models(),),
+            (self._wire_models(), self._wire_openclaw()),
         )
 
     def _wire_notify(self) -> None:
@@ -216,6 +220,14 @@ class Box:
 
     def _where(self) -> Where:
         return Where(self.address, self.own_port)
+
+    def _wire_openclaw(self) -> OpenClaw:
+        self.tunnels = Tunnels(self.leases)
+        self.openclaw_gateways = Gateways(
+            self.store, self.ledger, self.sealer, self.leases, self.tunnels, lambda: self.own_port
+        )
+        self.openclaw = OpenClaw(self.openclaw_gateways, self.leases, self.control_sockets)
+        return self.openclaw
 
     def _wire_fleet(self) -> None:
         self.snippets = Snippets(self.store, self.ledger)
@@ -267,10 +279,12 @@ class Box:
         """In the opposite order; every open lease ends and says why."""
         self.stopping.set()
         await self.conversations.stop()
+        await self.openclaw.close()
         await self.approvals.stop()
         await self.fleet.stop()
         await self.stats.stop()
         await self.leases.stop()
+        await self.tunnels.stop()
         await self.terminals.stop()
         await self.control_sockets.stop()
         if self._demo:

@@ -9,6 +9,9 @@ from clawdbox.errors import Invalid
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _MAX_NAME = 253
 
+_SHARED = ipaddress.IPv4Network(
+    "100.64.0.0/10"
+)  # RFC 6598: a carrier's network, and what Tailscale hands out
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -161,6 +164,23 @@ def model_host_verdict(host: str, port: int, own_port: int | None, *, encrypted:
     except ValueError:
         return None
     return model_address_verdict(host, port, own_port, encrypted=encrypted)
+
+
+def gateway_address_verdict(ip: str, port: int, own_port: int | None, *, encrypted: bool) -> str | None:
+    """Why the box will not dial this resolved address as an agent's gateway, or None when it may.
+
+    Loopback is where such a gateway usually is. What is not encrypted stays on this machine or in a private network.
+    """
+    address = _unmapped(ipaddress.ip_address(ip.partition("%")[0]))
+    if (reason := ssh_address_verdict(ip, port, own_port, allow_loopback=True)) is not None:
+        return reason
+    if address in _METADATA:
+        return "this is where a cloud keeps the credentials of its machines"
+    if encrypted or address.is_loopback or address.is_private or address in _SHARED:
+        return None
+    return (
+        "an address on the internet is dialled with wss:// only, since ws:// would show the token on the way"
+    )
 
 
 def host_verdict(host: str, port: int, own_port: int | None, allow_loopback: bool) -> str | None:

@@ -12,13 +12,14 @@ from clawdbox.agents import sql
 from clawdbox.agents.commands import Commands
 from clawdbox.agents.file_hands import TextFiles
 from clawdbox.agents.gate import Gate, ReadSettings
-from clawdbox.agents.hands import Limits, Prepare, TurnHands, Work
+from clawdbox.agents.hands import TurnHands
 from clawdbox.agents.journal import Journal, TurnEnded
 from clawdbox.agents.model import Context, Conversation, Turn, TurnEnding, TurnState
 from clawdbox.agents.rules import limits as limit_rules
 from clawdbox.agents.rules import turns as rules
 from clawdbox.agents.rules.limits import Spent, TurnLimits
 from clawdbox.agents.runtimes.port import Runtime, TurnCancelled, TurnLost
+from clawdbox.agents.work import Limits, Prepare, Work
 from clawdbox.approvals.service import Approvals
 from clawdbox.errors import Problem
 from clawdbox.events import Actor, Hub
@@ -58,6 +59,7 @@ class Job(msgspec.Struct, frozen=True):
     limits: TurnLimits
     resumed: bool = False
     spent: Spent = Spent()
+    said: str = ""
 
     @property
     def account_id(self) -> str:
@@ -197,7 +199,15 @@ class Flight:
     def _make_hands(self) -> TurnHands:
         tools, job = self._tools, self._job
         work = Work(
-            job.turn, job.conversation, job.actor, job.runtime, job.resumed, job.state, job.limits, job.spent
+            job.turn,
+            job.conversation,
+            job.actor,
+            job.runtime,
+            job.resumed,
+            job.state,
+            job.limits,
+            job.spent,
+            job.said,
         )
         return TurnHands(
             tools.store,

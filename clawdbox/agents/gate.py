@@ -119,6 +119,11 @@ class Gate:
         self._unasked += judgement.klass is not Class.READ
         return Pass(bound, option=_first(asked.options, allows=True))
 
+    async def withdraw(self, call_id: str, why: str) -> None:
+        """Nobody waits for that answer any more. Also after the turn was told to end."""
+        account_id, turn_id = self._account_id, self._turn.id
+        await self._store.write(lambda tx: self._approvals.void_call(tx, account_id, turn_id, call_id, why))
+
     async def judges_people(self) -> bool:
         """Whether the connection wants what a person types to be judged, too."""
         return (await self._store.read(self._look)).connection.judge_people

@@ -1,7 +1,7 @@
 """The hands of a running turn: what a runtime does becomes events and, through the lease, commands."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from clawdbox.agents.commands import Commands, Within
 from clawdbox.agents.file_hands import FileHands, TextFiles
 from clawdbox.agents.gate import Gate, Pass, Wish
 from clawdbox.agents.journal import Journal
-from clawdbox.agents.model import CommandState, Conversation, Turn, TurnUsage
+from clawdbox.agents.model import CommandState, Conversation, TurnUsage
 from clawdbox.agents.rules import limits as limit_rules
 from clawdbox.agents.rules import turns as rules
 from clawdbox.agents.rules.secrets import redacted
@@ -22,7 +22,6 @@ from clawdbox.agents.runtimes.port import (
     Decision,
     NoteOf,
     Question,
-    Runtime,
     Step,
     Suggestion,
     ToolCall,
@@ -30,41 +29,14 @@ from clawdbox.agents.runtimes.port import (
     Usage,
 )
 from clawdbox.agents.words import Words
+from clawdbox.agents.work import Limits, Prepare, Work
 from clawdbox.approvals.model import Kind
 from clawdbox.clock import Clock
 from clawdbox.errors import Conflict, Problem
-from clawdbox.events import Actor
 from clawdbox.ids import new_id
 from clawdbox.store import Store, Tx
 
 MAX_STATE = 4 * 1024 * 1024
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """Of one command: how long it may take when the runtime does not say, and how much of its output is kept."""
-
-    timeout_s: float
-    output_bytes: int
-
-
-class Work(msgspec.Struct, frozen=True):
-    """The turn in flight and what it is done with."""
-
-    turn: Turn
-    conversation: Conversation
-    actor: Actor
-    runtime: Runtime
-    resumed: bool
-    state: Mapping[str, Any]
-    limits: limit_rules.TurnLimits
-    spent: limit_rules.Spent
-
-    @property
-    def account_id(self) -> str:
-        return self.conversation.account_id
-
-
-Prepare = Callable[[Work, Pass, str], Awaitable[None]]  # what has to happen before an allowed command begins
 
 
 class TurnHands:
@@ -115,6 +87,10 @@ class TurnHands:
     @property
     def state(self) -> Mapping[str, Any]:
         return self._state
+
+    @property
+    def said_before(self) -> str:
+        return self._work.said
 
     async def remember(self, state: Mapping[str, Any]) -> None:
         self._turn_to_it()
@@ -261,6 +237,9 @@ class TurnHands:
                 question.file,
             )
         )
+
+    async def withdraw(self, call_id: str, why: str) -> None:
+        await self._gate.withdraw(call_id, why)
 
     async def gate(self, command: str, *, call_id: str, reason: str = "", title: str = "") -> Decision:
         return await self._asked(

@@ -13,7 +13,6 @@ from clawdbox.agents.commands import Commands, Within
 from clawdbox.agents.file_hands import TextFiles
 from clawdbox.agents.flight import Flight, Job, Tools
 from clawdbox.agents.gate import Pass, ReadSettings
-from clawdbox.agents.hands import Limits, Work
 from clawdbox.agents.model import (
     Context,
     Conversation,
@@ -30,6 +29,7 @@ from clawdbox.agents.runtimes.port import Runtime
 from clawdbox.agents.runtimes.runbook import Runbook
 from clawdbox.agents.turn_writes import TurnWrites
 from clawdbox.agents.typed import check_typed
+from clawdbox.agents.work import Limits, Work
 from clawdbox.approvals.service import Approvals
 from clawdbox.errors import Unavailable
 from clawdbox.events import Actor, Hub, Ledger
@@ -170,6 +170,7 @@ class Conversations(Catalogue):
             _turn_limits(self._account_settings(r, conversation.account_id)),
             resumed,
             replay.spent(r, turn),
+            "".join(event.payload["text"] for event in sql.of_turn(r, turn, ("text",))) if resumed else "",
         )
 
     async def cancel(self, actor: Actor, account_id: str, conversation_id: str, turn_id: str) -> Turn:

@@ -137,11 +137,19 @@ class Approvals:
         """What waits for an answer or for its use is no longer wanted. Returns how many those were."""
         found = sql.open_of(tx, account_id, turn_ids)
         for before in found:
-            after = msgspec.structs.replace(
-                before, state=State.VOID, void_reason=reason, answered_at=before.answered_at or tx.now
-            )
-            self._save(tx, SYSTEM, after, "nobody")
+            self._void(tx, before, reason)
         return len(found)
+
+    def void_call(self, tx: Tx, account_id: str, turn_id: str, call_id: str, reason: str) -> None:
+        """The same for one question, while nobody has answered it."""
+        found = sql.of_call(tx, turn_id, call_id)
+        if found is not None and found.account_id == account_id and found.state is State.PENDING:
+            self._void(tx, found, reason)
+
+    def _void(self, tx: Tx, before: Approval, reason: str) -> None:
+        answered_at = before.answered_at or tx.now
+        after = msgspec.structs.replace(before, state=State.VOID, void_reason=reason, answered_at=answered_at)
+        self._save(tx, SYSTEM, after, "nobody")
 
     def move(self, tx: Tx, turn_id: str, lease_id: str) -> None:
         """A turn goes on with another lease: a grant that its question brings ends with that one."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from clawdbox.accounts import Accounts
     from clawdbox.agents.model_providers.service import ModelProviders
+    from clawdbox.agents.runtimes.openclaw.service import Gateways
     from clawdbox.agents.service import Conversations
     from clawdbox.approvals.service import Approvals
     from clawdbox.clock import Clock
@@ -70,6 +71,7 @@ class Box(Protocol):
     conversations: Conversations
     approvals: Approvals
     notify_channels: Channels
+    openclaw_gateways: Gateways
     recovery: Recovery
 
     @property

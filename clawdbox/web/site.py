@@ -107,6 +107,13 @@ from clawdbox.web.notifications import (
     remove_notify_channel,
     try_notify_channel,
 )
+from clawdbox.web.openclaw_gateways import (
+    add_gateway,
+    change_gateway,
+    list_gateways,
+    remove_gateway,
+    run_gateway_test,
+)
 from clawdbox.web.pairing_codes import make_pairing_code
 from clawdbox.web.recording_policy import change_recording_policy, get_recording_policy
 from clawdbox.web.recordings import (
@@ -233,6 +240,11 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         list_open_reverts,
         list_reverts,
         confirm_revert,
+        list_gateways,
+        add_gateway,
+        change_gateway,
+        remove_gateway,
+        run_gateway_test,
     ],
     "Server": [get_facts, get_stats, follow_stats, measure_shell_start],
     "Fleet": [start_fleet_run, list_fleet_runs, get_fleet_run, get_fleet_answer, cancel_fleet_run],

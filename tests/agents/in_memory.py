@@ -172,5 +172,12 @@ class InMemoryHands:
     async def ask(self, question: Question) -> Decision:
         raise AssertionError("the model asks nothing by itself: its tools are judged")
 
+    @property
+    def said_before(self) -> str:
+        return ""
+
+    async def withdraw(self, call_id: str, why: str) -> None:
+        raise AssertionError("the model asks nothing by itself, so it has nothing to take back")
+
     async def gate(self, command: str, *, call_id: str, reason: str = "", title: str = "") -> Decision:
         raise AssertionError("the model has no hand of its own")

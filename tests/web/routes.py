@@ -34,6 +34,7 @@ BODIES: dict[str, dict[str, object]] = {
         "kinds": [],
         "ntfy": {"server": "https://ntfy.example.com", "topic": "a"},
     },
+    "add_gateway": {"label": "a", "url": "ws://127.0.0.1:18789"},
     "open_forward": {"kind": "local", "target_port": 3000},
     "rename_recording": {"title": "a"},
     "change_recording_policy": {"record": "ask"},

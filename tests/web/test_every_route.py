@@ -259,6 +259,11 @@ GET /api/v1/conversations/{conversation_id}/events
 POST /api/v1/conversations/{conversation_id}/turns
 POST /api/v1/conversations/{conversation_id}/turns/{turn_id}/cancel
 WEBSOCKET /api/v1/conversations/{conversation_id}/live
+GET /api/v1/openclaw-gateways
+POST /api/v1/openclaw-gateways
+PATCH /api/v1/openclaw-gateways/{gateway_id}
+DELETE /api/v1/openclaw-gateways/{gateway_id}
+POST /api/v1/openclaw-gateways/{gateway_id}/test
 GET /api/v1/events
 WEBSOCKET /api/v1/events/live
 GET /api/v1/audit

@@ -157,6 +157,10 @@ class Hands(Protocol):
     def state(self) -> Mapping[str, Any]:
         """What the runtime last remembered of this conversation, in this turn or an earlier one; {} at first."""
 
+    @property
+    def said_before(self) -> str:
+        """What was said in this turn before it was resumed; empty in one that is not."""
+
     async def remember(self, state: Mapping[str, Any]) -> None:
         """Replace the state (JSON, 4 MiB at most); committed when this returns, with all that was said before."""
 
@@ -221,6 +225,9 @@ class Hands(Protocol):
 
         Options of the kind `allow_always` are not offered: after one the agent would ask no more.
         """
+
+    async def withdraw(self, call_id: str, why: str) -> None:
+        """A question that nobody needs an answer to any more; `why` is for the person who sees it. Repeatable."""
 
     async def gate(self, command: str, *, call_id: str, reason: str = "", title: str = "") -> Decision:
         """May this command run once, by another's hand (a control socket)? Judged and asked as `run` does."""

@@ -1,0 +1,1 @@
+"""What is decided about a gateway and its runs. Pure."""
