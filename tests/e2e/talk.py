@@ -14,6 +14,8 @@ from tests.cli.command import Served
 from tests.e2e.phone import WAIT_MS, Phone, pairing_link
 from tests.ssh.sshd import Sshd
 
+FIRST_MS = 60_000  # a box loads what speaks to models when somebody asks one, which a busy machine takes its time for
+
 
 def run(command: str, reason: str = "Because I was asked to.") -> Tool:
     return Tool("run", {"command": command, "reason": reason})
@@ -76,6 +78,12 @@ class Talk:
         expect(self.phone.button("Send")).to_be_visible(timeout=WAIT_MS)
 
     # what is done
+
+    def say(self, text: str) -> None:
+        """Until the model has it."""
+        self.phone.say(text)
+        tick = self.page.get_by_test_id("tick").last
+        expect(tick).to_have_attribute("data-delivered", "true", timeout=FIRST_MS)
 
     def allow(self) -> None:
         self.asked.get_by_role("button", name="Allow", exact=True).tap()

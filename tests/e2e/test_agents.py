@@ -14,7 +14,7 @@ from tests.agents.model_server.server import ModelServer
 from tests.cli.command import Served, environment
 from tests.e2e.cut import Cable
 from tests.e2e.phone import WAIT_MS, Phone
-from tests.e2e.talk import Talk, run, saved, says, second_device
+from tests.e2e.talk import FIRST_MS, Talk, run, saved, says, second_device
 from tests.e2e.test_main_job import printed_link
 from tests.ssh.sshd import Sshd
 from tests.waiting import eventually_sync
@@ -37,7 +37,7 @@ def test_it_streams_and_asks_before_it_changes_something(
     phone.pair(printed_link(box))
     with ModelServer(script) as model:
         talk = Talk.begun(phone, server, model)
-        phone.say("Leave a mark")
+        talk.say("Leave a mark")
         more.until_reached()
         phone.sees("Let me")
         expect(talk.strip).to_contain_text("Writes")
@@ -83,7 +83,7 @@ def test_what_destroys_takes_two_steps_and_a_standing_permission_can_be_withdraw
     phone.pair(printed_link(box))
     with ModelServer(script) as model:
         talk = Talk.begun(phone, server, model)
-        phone.say("Clean up")
+        talk.say("Clean up")
         expect(talk.asked).to_contain_text("Destroys", timeout=WAIT_MS)
         talk.asked.get_by_role("button", name="Allow…").tap()
         sheet = talk.page.get_by_role("dialog")
@@ -107,7 +107,7 @@ def test_what_destroys_takes_two_steps_and_a_standing_permission_can_be_withdraw
         standing.get_by_role("button", name="Withdraw").tap()
         expect(standing).to_have_count(0, timeout=WAIT_MS)
         phone.tap("Close dialog")
-        phone.say("Once more")
+        talk.say("Once more")
         expect(talk.asked).to_contain_text(f"touch {mark}", timeout=WAIT_MS)
         talk.deny()
         talk.ends()
@@ -126,7 +126,7 @@ def test_the_kill_switch_ends_what_runs_on_the_server_within_two_seconds(
     phone.pair(printed_link(box))
     with ModelServer(script) as model:
         talk = Talk.begun(phone, server, model)
-        phone.say("Run it")
+        talk.say("Run it")
         expect(talk.asked).to_be_visible(timeout=WAIT_MS)
         talk.asked.get_by_role("button", name=re.compile("^Allow…?$")).tap()
         expect(talk.strip).to_contain_text("Runs", timeout=WAIT_MS)
@@ -161,7 +161,7 @@ def test_the_first_answer_wins_and_a_device_that_was_away_is_told_so(
     with ModelServer(script) as model, Cable(port) as cable:
         talk = Talk.begun(phone, server, model)
         with second_device(chromium, box, f"http://127.0.0.1:{cable.port}") as other:
-            phone.say("Touch it")
+            talk.say("Touch it")
             badge = other.page.get_by_test_id("badge").filter(visible=True)
             expect(badge).to_have_text("1", timeout=WAIT_MS)
             expect(other.page.get_by_test_id("asked")).to_contain_text("asks on nas")
@@ -178,7 +178,7 @@ def test_the_first_answer_wins_and_a_device_that_was_away_is_told_so(
             expect(other.page.get_by_test_id("trouble")).to_have_count(0)
             expect(badge).to_have_count(0)
 
-            phone.say("Touch it after all")
+            talk.say("Touch it after all")
             waiting = other.page.locator("[data-testid=approval][data-state=pending]")
             expect(waiting).to_be_visible(timeout=WAIT_MS)
             waiting.get_by_role("button", name="Allow", exact=True).tap()
@@ -206,7 +206,7 @@ def test_a_message_whose_answer_was_lost_is_one_turn_and_a_failed_one_stays_in_t
             tries += 1
 
         phone.page.route("**/turns", lose_the_answer)
-        phone.say("Hello")
+        talk.say("Hello")
         phone.sees("Hello back.")
         talk.ends()
         expect(phone.page.get_by_label("Message")).to_have_value("")
@@ -247,7 +247,7 @@ def test_what_was_asked_while_the_phone_was_away_is_there_when_it_is_back(
     ):
         phone.pair(f"{phone.address}/pair#{urlsplit(printed_link(box)).fragment}")
         talk = Talk.begun(phone, server, model)
-        phone.say("Touch it")
+        talk.say("Touch it")
         phone.sees("I will ask.")
         cable.pull()
         hold.open()
@@ -275,16 +275,16 @@ def test_a_question_outlives_a_killed_box_and_the_turn_goes_on_with_the_next_ses
         with ModelServer(script) as model, Phone.held(chromium, first.address) as phone:
             phone.pair(printed_link(first))
             talk = Talk.begun(phone, server, model)
-            phone.say("Touch it")
+            talk.say("Touch it")
             expect(talk.asked).to_be_visible(timeout=WAIT_MS)
             first.process.kill()
             first.process.wait()
             boxes.append(
                 Served(tmp_path / "box", "--allow-loopback", "--port", port, env=environment()).wait()
             )
-            expect(talk.strip).to_contain_text("start one and it goes on", timeout=60_000)
+            expect(talk.strip).to_contain_text("start one and it goes on", timeout=FIRST_MS)
             phone.tap("Start a new session")
-            expect(talk.asked).to_contain_text(f"touch {mark}", timeout=WAIT_MS)
+            expect(talk.asked).to_contain_text(f"touch {mark}", timeout=FIRST_MS)
             talk.allow()
             phone.sees("It is touched.")
             assert mark.exists()
