@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from clawdbox.app import Box
 from clawdbox.settings import Settings
@@ -12,6 +13,10 @@ from clawdbox.store.migrate import migrate
 from tests.clocks import HandClock
 from tests.ssh.sshd import Sshd
 from tests.ssh.world import World
+
+# How long one example takes says more of the machine than of the code.
+settings.register_profile("box", deadline=None)
+settings.load_profile("box")
 
 
 @pytest.fixture

@@ -4,10 +4,15 @@ The cases come from the router, so a route that is added is tried without anybod
 added to a path has to be made here.
 """
 
+from datetime import timedelta
+
 import pytest
 
+from clawdbox.approvals.model import Asked, Kind
+from clawdbox.ids import new_id
+from clawdbox.store import Tx
 from tests.ssh.sshd import Sshd
-from tests.web.routes import ABSENT, Route, http_routes, socket_routes
+from tests.web.routes import ABSENT, BODIES, Route, http_routes, socket_routes
 from tests.web.served import Client, Json, Make, Served, code_of, new_connection
 from tests.web.servers import connect_to, open_terminal, start_session
 
@@ -34,7 +39,7 @@ async def made(client: Client, path: str, body: Json | None = None) -> Json:
     return found
 
 
-async def everything(client: Client, sshd: Sshd) -> Ids:
+async def everything(served: Served, client: Client, sshd: Sshd) -> Ids:
     """One living object of each kind that a path can name."""
     session = await start_session(client, sshd)
     at = f"/sessions/{session['id']}"
@@ -54,7 +59,15 @@ async def everything(client: Client, sshd: Sshd) -> Ids:
     conversation = (await client.get(f"/connections/{session['connection_id']}/conversation")).json()
     conversation_id = conversation["conversation"]["id"]
     turn = await made(client, f"/conversations/{conversation_id}/turns", {"text": "help"})
+    provider = await made(client, "/model-providers", dict(BODIES["create_model_provider"]))
+    gateway = await made(client, "/openclaw-gateways", dict(BODIES["add_gateway"]))
+    channel = await made(client, "/notifications/channels", dict(BODIES["add_notify_channel"]))
+    asked = await asking(served, client, session, conversation_id, turn["turn"]["id"])
     return {
+        **asked,
+        "provider_id": provider["model_provider"]["id"],
+        "gateway_id": gateway["openclaw_gateway"]["id"],
+        "channel_id": channel["channel"]["id"],
         "answer_id": run["answers"][0]["id"],
         "authority_id": authority["host_authority"]["id"],
         "connection_id": session["connection_id"],
@@ -72,6 +85,33 @@ async def everything(client: Client, sshd: Sshd) -> Ids:
         "turn_id": turn["turn"]["id"],
         "upload_id": upload["upload"]["id"],
     }
+
+
+async def asking(served: Served, client: Client, session: Json, conversation_id: str, turn_id: str) -> Ids:
+    """A question that waits, a standing grant and a change that is about to be undone, as an agent brings them about."""
+    account_id = (await client.get("/auth/me")).json()["account"]["id"]
+    question = Asked(
+        account_id=account_id, connection_id=session["connection_id"], session_lease_id=session["id"],
+        conversation_id=conversation_id, turn_id=turn_id, call_id="call-1", kind=Kind.COMMAND, title="A step",
+        username="ada", klass="change", why=("It changes something.",), command="touch x",
+    )  # fmt: skip
+
+    def change(tx: Tx) -> Ids:
+        approval, _ = served.box.approvals.ask(tx, question)
+        of = {"account_id": account_id, "connection_id": session["connection_id"], "command": "touch x"}
+        grant_id, revert_id = new_id(tx.now), new_id(tx.now)
+        grant = {
+            "id": grant_id,
+            "session_lease_id": session["id"],
+            "approval_id": approval.id,
+            "class": "change",
+        }
+        tx.insert("approval_grants", {**of, **grant, "digest": "d", "created_at": tx.now})
+        revert = {"id": revert_id, "turn_id": turn_id, "what": "the firewall", "state": "armed"}
+        tx.insert("reverts", {**of, **revert, "created_at": tx.now, "due_at": tx.now + timedelta(hours=1)})
+        return {"approval_id": approval.id, "grant_id": grant_id, "revert_id": revert_id}
+
+    return await served.box.store.write(change)
 
 
 async def stands(client: Client, ids: Ids) -> Json:
@@ -113,9 +153,9 @@ def ways(route: Route, theirs: Ids, own: Ids) -> list[Ids]:
 async def test_no_route_shows_or_changes_what_is_anothers(
     served: Served, phone: Client, sshd: Sshd, stranger: Client
 ) -> None:
-    theirs = await everything(phone, sshd)
+    theirs = await everything(served, phone, sshd)
     other = await served.browser(await served.account())
-    own = await everything(other, sshd)
+    own = await everything(served, other, sshd)
     before, mine = await stands(phone, theirs), await stands(other, own)
     nothing = (await other.get(f"/connections/{ABSENT}")).text
     tried = 0
@@ -134,7 +174,7 @@ async def test_no_route_shows_or_changes_what_is_anothers(
 
 
 async def test_no_body_names_what_is_anothers(served: Served, phone: Client, sshd: Sshd) -> None:
-    theirs = await everything(phone, sshd)
+    theirs = await everything(served, phone, sshd)
     other = await served.browser(await served.account())
     own = await connect_to(other, sshd)
     session = (await made(other, "/sessions", {"connection_id": own["id"]}))["session"]
@@ -167,7 +207,7 @@ async def test_no_body_names_what_is_anothers(served: Served, phone: Client, ssh
 async def test_a_viewer_changes_nothing_by_any_route(served: Served, phone: Client, sshd: Sshd) -> None:
     account = await served.account()
     before = await served.browser(account)
-    ids = await everything(before, sshd)
+    ids = await everything(served, before, sshd)
     seen = await stands(before, ids)
     await served.box.store.write(
         lambda tx: tx.run("UPDATE accounts SET role = 'viewer' WHERE id = ?", (account.id,))

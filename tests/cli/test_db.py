@@ -131,7 +131,10 @@ def test_every_column_of_the_schema_that_sounds_secret_is_sealed() -> None:
         for table, column in columns
         if any(word in column for word in ("token", "secret", "hash", "_enc", "code", "private", "password"))
     }
-    harmless = {("oauth_identities", "token_expires_at"), ("idempotency_keys", "request_hash")}
+    harmless = {
+        ("oauth_identities", "token_expires_at"), ("idempotency_keys", "request_hash"),
+        ("account_settings", "turn_max_tokens"), ("turns", "input_tokens"), ("turns", "output_tokens"),
+    }  # fmt: skip
     assert {pair for pair in loud - harmless if not sealed.is_sealed(*pair)} == set()
 
 

@@ -31,7 +31,18 @@ def program(folder: Path, name: str, script: str) -> None:
 def machine(folder: Path) -> None:
     """A PATH of somebody who isn't root, with all that the tests need but a browser."""
     program(folder, "id", "echo 1000")
-    for name in ("sshd", "dropbear", "tinysshd", "git", "rsync", "curl", "strace", "strip", "objdump"):
+    for name in (
+        "sshd",
+        "dropbear",
+        "tinysshd",
+        "git",
+        "rsync",
+        "curl",
+        "strace",
+        "busybox",
+        "strip",
+        "objdump",
+    ):
         program(folder, name, "exit 0")
     for tool in ("grep", "cat", "dirname"):
         (folder / tool).symlink_to(shutil.which(tool) or tool)

@@ -9,7 +9,7 @@ from tests.web.servers import connect_to, start_session
 SHAPE = {
     "id", "label", "host", "port", "username", "keypair_id", "jump_connection_id", "state", "host_key_fingerprint", "host_key_type",
     "host_key_pinned_at", "host_authority_id", "offered_host_key", "last_tested_at", "last_test_result", "last_test_message",
-    "last_latency_ms", "created_at", "updated_at", "active_session_id",
+    "last_latency_ms", "created_at", "updated_at", "active_session_id", "tier", "judge_people",
 }  # fmt: skip
 
 
@@ -165,6 +165,8 @@ class TestSettings:
         settings = (await phone.get("/account/settings")).json()["settings"]
         assert settings == {
             "idle_timeout_s": 1800, "max_leases": 5, "allow_loopback": True, "allow_loopback_editable": False,
+            "agent_mode": "read_freely", "turn_max_commands": 100, "turn_max_tokens": 2_000_000, "turn_max_cost_usd": 5.0,
+            "turn_max_s": 3600, "unattended_commands": 20,
         }  # fmt: skip
         changed = await phone.patch("/account/settings", {"idle_timeout_s": 60})
         assert changed.json()["settings"] == {**settings, "idle_timeout_s": 60}
