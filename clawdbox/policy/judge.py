@@ -11,14 +11,18 @@ from clawdbox.policy.variables import says_only
 from clawdbox.policy.weigh import reading, reading_path, unknown, weigh, writing
 
 _MAX_DEPTH = 5
+_MAX_FOLDERS = 8
+_MAX_OPERATORS = 300
+_MAX_NAMED = 50
 _MOST_SENTENCES = 8
 # Where the system keeps its programs; elsewhere, a program may be anything.
 _FOLDERS = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"})
 _NAME = re.compile(r"[A-Za-z0-9_.+\[-]+")
+_OPERATORS = re.compile(r"[|&;<>(){}$`\n]")
 _NETWORK = re.compile(r"^/dev/(?:tcp|udp)/")
 # Paths inside of other words, for the look at what cannot be understood.
 _PATHS = re.compile(
-    r"(?:~|\.{0,2}/|\.(?=\w))[\w.~@*?/+-]+|[\w.-]+\.(?:pem|key|env|kdbx|p12|pfx)\b|\bid_(?:rsa|dsa|ecdsa|ed25519)\b"
+    r"(?:~|\.{0,2}/|\.(?=\w))[\w.~@*?/+-]{1,256}|[\w.-]{1,60}\.(?:pem|key|env|kdbx|p12|pfx)\b|\bid_(?:rsa|dsa|ecdsa|ed25519)\b"
 )
 
 
@@ -57,27 +61,35 @@ def _line(command: str, depth: int) -> list[Finding]:
         return [Finding(Class.UNKNOWN, "Commands stand inside of commands, too deep to be looked at.")]
     if len(command) > reader.MAX_LENGTH:
         return [Finding(Class.UNKNOWN, f"It is longer than {reader.MAX_LENGTH} characters.")]
-    second = tree.parse(command)
     try:
         steps = reader.read(command)
     except Unclear as reason:
-        return _unclear(command, second, str(reason), depth)
+        return _unclear(command, str(reason), depth)
+    second = tree.parse(command)
     if second.odd or second.spans != tree.spans(steps):
-        odd = second.odd[0] if second.odd else "Two ways to read it differ."
-        return _unclear(command, second, odd, depth)
+        return _unclear(command, second.odd[0] if second.odd else "Two ways to read it differ.", depth)
     return _Line(depth).look(steps)
 
 
-def _unclear(command: str, second: tree.Tree, reason: str, depth: int) -> list[Finding]:
-    found = _Line(depth).look(list(second.steps))
+def _unclear(command: str, reason: str, depth: int) -> list[Finding]:
+    """What can be told of a line that is not understood: what it would run, and which secrets it names."""
+    if len(_OPERATORS.findall(command)) > _MAX_OPERATORS:
+        return [Finding(Class.UNKNOWN, reason), *_tripwire([command])]
+    second = tree.parse(command)
     words = [word.text for step in second.steps for word in step.words]
-    return [*found, Finding(Class.UNKNOWN, reason), *_tripwire([command, *words])]
+    return [
+        *_Line(depth).look(list(second.steps)),
+        Finding(Class.UNKNOWN, reason),
+        *_tripwire([command, *words]),
+    ]
 
 
 def _tripwire(texts: list[str]) -> list[Finding]:
     """Secrets that are named somewhere in what is not understood."""
-    named = [match for text in texts for match in _PATHS.findall(text)]
-    return [finding for path in named for finding in reading_path(path, None) if finding.secret]
+    named = dict.fromkeys(match for text in texts for match in _PATHS.findall(text))
+    return [
+        finding for path in list(named)[:_MAX_NAMED] for finding in reading_path(path, None) if finding.secret
+    ]
 
 
 class _Line:
@@ -93,6 +105,8 @@ class _Line:
         for at, step in enumerate(steps):
             if step.join in (";", "||"):
                 self._now = set(self._ever)
+            if len(self._now) > _MAX_FOLDERS:
+                return [*found, Finding(Class.UNKNOWN, "It goes to too many folders.")]
             fed = step.fed and not (step.join == "|" and _says_nothing(steps[at - 1]))
             for cwd in sorted(self._now, key=str):
                 found += self._step(step, cwd, fed=fed)

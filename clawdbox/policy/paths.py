@@ -7,7 +7,7 @@ from functools import cache
 import msgspec
 
 from clawdbox.policy.model import Class
-from clawdbox.policy.patterns import Parts, meet, split, under
+from clawdbox.policy.patterns import Parts, compiled, meet, split, under
 from clawdbox.policy.places import CHANGES, PUBLIC, SECRETS
 
 _HOME = re.compile(r"~[^/]*|/(?:home|Users|export/home)/[^/]+|/root|/var/root")
@@ -17,6 +17,10 @@ _WILD = re.compile(r"[*?\[]")
 _LITERAL = re.compile(r"[^*?\[\]]")
 # What a wildcard is asked about when both it and the secret's name are open: `cat privkey*` for `*.pem`.
 _HINT = re.compile(r"key|priv|secret|cred|pem|token|passw|\.env|id_", re.IGNORECASE)
+
+
+# Longer ones are nobody's, and cost time to look at.
+_LONGEST, _DEEPEST, _LONGEST_NAME = 1024, 64, 128
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -65,6 +69,18 @@ def _climb(start: Parts, rest: str) -> tuple[Place, ...]:
     return tuple(places)
 
 
+@cache
+def _compiled(text: str) -> re.Pattern[str]:
+    return compiled(_table(text))
+
+
+def _means(parts: Parts, text: str) -> bool:
+    """Whether one of the patterns of a table means this path."""
+    if any(_WILD.search(part) for part in parts):
+        return any(meet(parts, pattern) for pattern in _table(text))
+    return bool(_compiled(text).fullmatch("".join(f"/{part}" for part in parts)))
+
+
 class Sight(msgspec.Struct, frozen=True):
     """`sure`: the path names a secret. Otherwise it is a pattern, or a folder, that may."""
 
@@ -80,18 +96,23 @@ def _table(text: str) -> tuple[Parts, ...]:
 
 def secret(path: str, cwd: str | None = None) -> Sight | None:
     """Whether somebody who reads the path reads a secret."""
+    if too_long(path):
+        return Sight(f"{path[:60]}…", sure=False)
     found = [sight for spot in place(path, cwd) if (sight := _secret(spot))]
     return next((sight for sight in found if sight.sure), found[0] if found else None)
 
 
+def too_long(path: str) -> bool:
+    parts = path.split("/")
+    return len(path) > _LONGEST or len(parts) > _DEEPEST or any(len(part) > _LONGEST_NAME for part in parts)
+
+
 def _secret(spot: Place) -> Sight | None:
     parts = _lower(spot)
-    wild = any(_WILD.search(part) for part in parts)
-    if not wild and any(meet(parts, pattern) for pattern in _table(PUBLIC)):
-        return None
+    if not any(_WILD.search(part) for part in parts):
+        named = _means(parts, SECRETS) and not _means(parts, PUBLIC)
+        return Sight(spot.text, sure=True) if named else None
     sights = [_sure(parts, pattern) for pattern in _table(SECRETS) if meet(parts, pattern)]
-    if not wild:
-        return Sight(spot.text, sure=True) if sights else None
     if any(meet(parts, pattern) and _ends_alike(parts, pattern) for pattern in _table(PUBLIC)):
         return None
     known = [sure for sure in sights if sure is not None]
@@ -141,6 +162,8 @@ class Change(msgspec.Struct, frozen=True):
 
 def change(path: str, cwd: str | None = None, *, tree: bool = False) -> Change:
     """What it means to write to a path; with `tree`, to remove or move all that is in it."""
+    if too_long(path):
+        return Change(Class.UNKNOWN, "It changes a path that is too long to be looked at.")
     found = [_change(spot, tree=tree) for spot in place(path, cwd)]
     return max(found, key=lambda one: one.klass.rank)
 
@@ -150,7 +173,7 @@ def _change(spot: Place, *, tree: bool) -> Change:
     for klass, sentence, text in CHANGES:
         patterns = _table(text)
         inside = tree and (parts in _ROOTS or _holds(spot, patterns)) and klass is Class.LOCK_OUT
-        if inside or any(meet(parts, pattern) for pattern in patterns):
+        if inside or _means(parts, text):
             return Change(klass, sentence.format(path=spot.text))
     return Change(Class.CHANGE, f"It changes {spot.text}.")
 

@@ -1,7 +1,7 @@
 """Patterns of paths: whether two of them can mean the same file, in parts between slashes; `**` stands for any parts."""
 
 import re
-from functools import cache
+from functools import lru_cache
 
 Parts = tuple[str, ...]
 _SET = re.compile(r"\[[!^]?\]?[^\]]*\]")
@@ -27,6 +27,19 @@ def meet(path: Parts, pattern: Parts) -> bool:
     return len(pattern) in _past_any(reached, pattern)
 
 
+def compiled(patterns: tuple[Parts, ...]) -> re.Pattern[str]:
+    """One expression for paths without wildcards, with a slash before each of their parts: the quick way to `meet`."""
+    return re.compile("|".join(map(_expression, patterns)))
+
+
+def _expression(pattern: Parts) -> str:
+    return "".join("(?:/[^/]+)*" if part == "**" else f"/{_part(part)}" for part in pattern)
+
+
+def _part(part: str) -> str:
+    return "".join({"*": "[^/]*", "?": "[^/]"}.get(char) or re.escape(char) for char in part)
+
+
 def under(path: Parts, pattern: Parts) -> bool:
     """Whether something that the pattern means lies inside of the path."""
     for end in range(len(pattern)):
@@ -46,7 +59,7 @@ def _past_any(reached: set[int], pattern: Parts) -> set[int]:
     return found
 
 
-@cache
+@lru_cache(4096)
 def same(mine: str, theirs: str) -> bool:
     """Whether one name can match both: each may have `*`, `?` and `[…]`, where a set counts as any letter."""
     if theirs == "**":

@@ -12,6 +12,8 @@ from clawdbox.policy.model import Redirect, Step, Word, words
 
 MAX_LENGTH = 16_384
 MAX_STEPS = 100
+MAX_WORDS = 500
+MAX_PATTERNS = 16
 
 _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:,+%@=~*?[]-^#")
 _ESCAPED = frozenset("()!;*?[]. |$+&<>\"'^{}")
@@ -81,14 +83,21 @@ class _Reader:
                 break
             step = self._step(join)
             steps.append(step)
-            if len(steps) > MAX_STEPS:
-                raise Unclear(f"It has more than {MAX_STEPS} commands.")
+            self._limit(steps)
             join = self._join()
         if join in ("|", "&&", "||"):
             raise Unclear("It ends in the middle.")
         if self._bodies:
             raise Unclear("A here-document has no end.")
         return steps
+
+    def _limit(self, steps: list[Step]) -> None:
+        """What a look at a line may cost."""
+        words = [word for step in steps for word in step.words]
+        if len(steps) > MAX_STEPS or len(words) > MAX_WORDS:
+            raise Unclear(f"It has more than {MAX_STEPS} commands, or {MAX_WORDS} words.")
+        if sum(word.glob for word in words) > MAX_PATTERNS:
+            raise Unclear(f"It has more than {MAX_PATTERNS} patterns of names.")
 
     def _end(self) -> bool:
         return self.at >= len(self.text)
@@ -160,8 +169,10 @@ class _Reader:
             if name and not words:
                 value = word.text[len(name[0]) :]
                 assigned.append((name[1], Word(value, word.start, word.end, word.bare, word.glob)))
-            else:
+            elif len(words) < MAX_WORDS:
                 words.append(word)
+            else:
+                raise Unclear(f"It has more than {MAX_WORDS} words.")
         if not words and not redirects and not assigned:
             raise Unclear("A command is missing.")
         return Step(tuple(words), tuple(assigned), tuple(redirects), join, fed)

@@ -105,6 +105,7 @@ class Sandbox:
             "HOME": str(self.home),
             "PATH": str(self._bin),
             "LC_ALL": "C.UTF-8",
+            **{f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CONFIG", "DATA", "CACHE", "STATE")},
             "GIT_CONFIG_NOSYSTEM": "1",
         }
         self._before = self.listing()

@@ -35,7 +35,7 @@ MUTABLE = [
     if set(judge(command).programs) <= {*TOOLS, "cd", "[", "command", "set", "type"}
     and "sleep" not in command
 ]
-SHELLS = [shell for shell in ("bash", "dash", "zsh") if shutil.which(shell)]
+SHELLS = [shell for shell in ("bash", "dash", "zsh", "fish", "tcsh") if shutil.which(shell)]
 # Shells themselves, the limit on each command, and the ways by which a distribution offers its own programs.
 _AROUND = {"sh", "dash", "bash", "timeout"}
 _SAME = {"mawk": "awk", "gawk": "awk", "xtables-nft-multi": "iptables"}
