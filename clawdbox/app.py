@@ -9,6 +9,7 @@ from pathlib import Path
 from clawdbox import logs, net
 from clawdbox.accounts import Account, Accounts
 from clawdbox.agents.model_providers.service import ModelProviders
+from clawdbox.agents.runtimes.acp import Acp, CodeAgents
 from clawdbox.agents.runtimes.model import Engines, ModelRuntime
 from clawdbox.agents.runtimes.openclaw import Gateways, OpenClaw
 from clawdbox.agents.service import Conversations
@@ -49,6 +50,7 @@ from clawdbox.ssh.service.sftp_pool import SftpPool
 from clawdbox.ssh.service.snippets import Snippets
 from clawdbox.ssh.service.spills import Spills
 from clawdbox.ssh.service.stats import Stats
+from clawdbox.ssh.service.streams import Streams
 from clawdbox.ssh.service.terminals import Terminals
 from clawdbox.ssh.service.trail import Trail
 from clawdbox.ssh.service.tunnels import Tunnels
@@ -99,6 +101,8 @@ class Box:
     openclaw_gateways: Gateways
     openclaw: OpenClaw
     approvals: Approvals
+    code_agents: CodeAgents
+    acp: Acp
     notify_channels: Channels
     notifier: Notifier
     recovery: Recovery
@@ -201,8 +205,18 @@ class Box:
             self.file_edits,
             self.approvals,
             self.accounts.settings_in,
-            (self._wire_models(), self._wire_openclaw()),
+            (self._wire_models(), self._wire_openclaw(), self._wire_code_agents()),
         )
+        self.conversations.on_left.append(self.acp.left)
+        self.conversations.on_stopped.append(self.acp.stop_all)
+
+    def _wire_code_agents(self) -> Acp:
+        streams = Streams(self.leases)
+        self.code_agents = CodeAgents(self.store, self.ledger, streams)
+        self.acp = Acp(self.store, self.ledger, self.settings, streams, self.code_agents)
+        self.leases.on_active.append(self.acp.lease_active)
+        self.leases.on_closing.append(self.acp.lease_closing)
+        return self.acp
 
     def _wire_notify(self) -> None:
         """It hears events and is called by nobody; what lives above it is handed in: names, screens, the address."""
@@ -280,6 +294,7 @@ class Box:
         self.stopping.set()
         await self.conversations.stop()
         await self.openclaw.close()
+        await self.acp.close()
         await self.approvals.stop()
         await self.fleet.stop()
         await self.stats.stop()

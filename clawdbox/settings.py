@@ -77,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     turn_max_s: Seconds = 3600
     unattended_commands: Count = 20
     revert_after_s: Seconds = 180
+    code_agent_idle_s: Seconds = 7200
 
     # Notifications
     notify_timeout_s: Seconds = 15

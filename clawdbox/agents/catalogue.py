@@ -1,5 +1,6 @@
 """Making, changing and putting away conversations: what is chosen for them, not what is said in them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,12 +19,13 @@ from clawdbox.store import Store, Tx
 
 
 class Catalogue(ConversationReads):
-    """`runtimes` are what may think in them, by name."""
+    """`runtimes` are what may think in them, by name. `on_left` hears of one that is put away, or thinks otherwise now."""
 
     def __init__(self, store: Store, ledger: Ledger, runtimes: dict[str, Runtime]) -> None:
         super().__init__(store)
         self._ledger = ledger
         self.runtimes = runtimes
+        self.on_left: list[Callable[[Conversation], None]] = []
 
     async def offers(self, account_id: str, connection_id: str) -> dict[str, Offer]:
         """runtime → what it offers on that connection."""
@@ -66,12 +68,15 @@ class Catalogue(ConversationReads):
             self._named(given["runtime"])
         conversation_rules.check_options(given.get("runtime_options") or {})
 
+        left: list[Conversation] = []
+
         def change(tx: Tx) -> Conversation:
             before = sql.conversation(tx, account_id, conversation_id)
             after = msgspec.structs.replace(before, **given)
             if (after.runtime, after.runtime_options) != (before.runtime, before.runtime_options):
                 rules.check_idle(sql.running_turn_id(tx, conversation_id))
                 if after.runtime != before.runtime:
+                    left[:] = [before]
                     sql.forget_state(tx, conversation_id)
                     after = msgspec.structs.replace(
                         after, agent_session_id=f"{after.runtime}:{conversation_id}"
@@ -80,7 +85,9 @@ class Catalogue(ConversationReads):
             self._changed(tx, actor, after, "conversation.changed", "conversation.update")
             return after
 
-        return await self._store.write(change)
+        changed = await self._store.write(change)
+        self._leave(left)
+        return changed
 
     async def archive(self, actor: Actor, account_id: str, conversation_id: str) -> Conversation:
         """It is listed no more; what was said stays. Repeatable. Raises Conflict `turn_running`."""
@@ -95,7 +102,14 @@ class Catalogue(ConversationReads):
             self._changed(tx, actor, after, "conversation.archived", "conversation.archive")
             return after
 
-        return await self._store.write(change)
+        archived = await self._store.write(change)
+        self._leave([archived])
+        return archived
+
+    def _leave(self, conversations: list[Conversation]) -> None:
+        for conversation in conversations:
+            for hear in self.on_left:
+                hear(conversation)
 
     def _changed(self, tx: Tx, actor: Actor, conversation: Conversation, event: str, action: str) -> None:
         payload = {"connection_id": conversation.connection_id, "runtime": conversation.runtime}

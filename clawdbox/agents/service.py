@@ -1,7 +1,7 @@
 """The verbs of conversations and their turns."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -90,6 +90,9 @@ class Conversations(Catalogue):
             self._stopping,
         )
         self.guard = Guard(store, ledger, hub, settings, commands)
+        self.on_stopped: list[
+            Callable[[str, str | None], Awaitable[None]]
+        ] = []  # the kill switch, of what runs elsewhere
         self._flights: dict[str, Flight] = {}
         self._sending: set[asyncio.Task[Any]] = set()
         approvals.on_changed = self._writes.approval_changed
@@ -219,7 +222,11 @@ class Conversations(Catalogue):
             )
             return stopped
 
-        return await self._store.write(change)
+        stopped = await self._store.write(change)
+        await asyncio.gather(
+            *(stop(account_id, lease_id) for stop in self.on_stopped), return_exceptions=True
+        )
+        return stopped
 
     # the lease's own transactions
 

@@ -100,6 +100,41 @@ def forget_state(tx: Tx, conversation_id: str) -> None:
     tx.run("DELETE FROM runtime_states WHERE conversation_id = ?", (conversation_id,))
 
 
+def states_of_runtime(
+    r: Reader, account_id: str, connection_id: str, runtime: str
+) -> list[tuple[str, bool, dict[str, Any], str | None]]:
+    """(conversation, whether it is put away, what its runtime remembers, its running turn) on a connection."""
+    rows = r.all(
+        "SELECT c.id, c.archived_at IS NOT NULL AS archived, s.state,"
+        " (SELECT t.id FROM turns t WHERE t.conversation_id = c.id AND t.state = 'running') AS turn_id"
+        " FROM conversations c JOIN runtime_states s ON s.conversation_id = c.id"
+        " WHERE c.account_id = ? AND c.connection_id = ? AND c.runtime = ?",
+        (account_id, connection_id, runtime),
+    )
+    return [
+        (row["id"], bool(row["archived"]), dict(msgspec.json.decode(row["state"])), row["turn_id"])
+        for row in rows
+    ]
+
+
+def leases_with_runtime(
+    r: Reader, account_id: str, lease_id: str | None, runtime: str
+) -> dict[str, list[str]]:
+    """lease → the conversations of that runtime on its connection, of one lease or of all that are active."""
+    rows = r.all(
+        "SELECT max(l.id) AS lease_id, c.id FROM session_leases l"
+        " JOIN conversations c ON c.connection_id = l.connection_id AND c.account_id = l.account_id"
+        " JOIN runtime_states s ON s.conversation_id = c.id"
+        " WHERE l.account_id = :account AND l.status = 'active' AND c.runtime = :runtime"
+        " AND (:lease IS NULL OR l.id = :lease) GROUP BY c.id ORDER BY c.id",
+        {"account": account_id, "lease": lease_id, "runtime": runtime},
+    )
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["lease_id"], []).append(row["id"])
+    return found
+
+
 # turns
 
 
