@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from clawdbox.accounts import Accounts
     from clawdbox.agents.model_providers.service import ModelProviders
+    from clawdbox.agents.runtimes.acp.look import CodeAgents
     from clawdbox.agents.runtimes.openclaw.service import Gateways
     from clawdbox.agents.service import Conversations
     from clawdbox.approvals.service import Approvals
@@ -70,6 +71,7 @@ class Box(Protocol):
     stats: Stats
     conversations: Conversations
     approvals: Approvals
+    code_agents: CodeAgents
     notify_channels: Channels
     openclaw_gateways: Gateways
     recovery: Recovery

@@ -20,6 +20,7 @@ from clawdbox.web.attach import attach
 from clawdbox.web.audit import list_audit
 from clawdbox.web.auth import me, pair, sign_out
 from clawdbox.web.box import Box
+from clawdbox.web.code_agents import find_code_agents
 from clawdbox.web.connections import (
     change_connection,
     create_connection,
@@ -237,6 +238,7 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         withdraw_approval_grant,
         stop_agents_of_session,
         stop_all_agents,
+        find_code_agents,
         list_open_reverts,
         list_reverts,
         confirm_revert,

@@ -171,6 +171,7 @@ GET /api/v1/connections/{connection_id}/conversation
 GET /api/v1/connections/{connection_id}/conversations
 POST /api/v1/connections/{connection_id}/conversations
 GET /api/v1/connections/{connection_id}/runtimes
+GET /api/v1/connections/{connection_id}/code-agents
 PATCH /api/v1/conversations/{conversation_id}
 DELETE /api/v1/conversations/{conversation_id}
 GET /api/v1/conversations/search

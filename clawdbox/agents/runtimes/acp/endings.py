@@ -55,7 +55,7 @@ def not_started(state: str, chosen: Chosen) -> Problem:
 
 
 def silent(words: str) -> Upstream:
-    return Upstream("code_agent_silent", words, timed_out=True)
+    return Upstream("code_agent_silent", words)
 
 
 def refused(error: Any, said: str, chosen: Chosen) -> Conflict:
