@@ -21,6 +21,7 @@ __all__ = ["LinkLost", "Stream", "Streams"]
 _OPEN_S = 15.0
 _HELLO_S = 20.0
 _MOST_BEFORE_HELLO = 256 * 1024
+_MOST_SAID = 256 * 1024
 
 
 class Stream:
@@ -97,16 +98,21 @@ class Stream:
 
 
 class Streams:
+    """A lease that is being closed still carries a last stream, for one who has had one on it (`last`)."""
+
     def __init__(self, leases: Leases) -> None:
         self._leases = leases
+        self._used: dict[str, tuple[str, Master]] = {}  # lease → whose it is, and its master
 
     @asynccontextmanager
-    async def open(self, account_id: str, lease_id: str, script: str) -> AsyncIterator[Stream]:
+    async def open(
+        self, account_id: str, lease_id: str, script: str, *, last: bool = False
+    ) -> AsyncIterator[Stream]:
         """A stream on an active lease, which it keeps in use, and which ends it when it closes.
 
         Raises Conflict `session_not_active`, `session_reconnecting` and `stream_refused`; LinkLost when the link ends.
         """
-        _, master, link = await self._leases.up(account_id, lease_id)
+        master, link = await self._link(account_id, lease_id, last)
         stop = asyncio.Event()
         with master.busy(stop):
             stream = Stream(await _opened(link), master)
@@ -119,17 +125,29 @@ class Streams:
                 stream.close()
 
     async def ask(
-        self, account_id: str, lease_id: str, script: str, timeout_s: float, most: int = 256 * 1024
+        self, account_id: str, lease_id: str, script: str, timeout_s: float, *, last: bool = False
     ) -> bytes:
         """What a short script says on stdout. Raises as `open` does, and TimeoutError."""
         said = bytearray()
-        async with asyncio.timeout(timeout_s), self.open(account_id, lease_id, script) as stream:
+        async with asyncio.timeout(timeout_s), self.open(account_id, lease_id, script, last=last) as stream:
             while (piece := await stream.read()) is not None:
-                if piece[0] == "stdout" and len(said) < most:
-                    said += piece[1][: most - len(said)]
+                if piece[0] == "stdout" and len(said) < _MOST_SAID:
+                    said += piece[1][: _MOST_SAID - len(said)]
             if stream.lost:
                 raise LinkLost("The link ended.")
         return bytes(said)
+
+    def forget(self, lease_id: str) -> None:
+        """It is about to be gone."""
+        self._used.pop(lease_id, None)
+
+    async def _link(self, account_id: str, lease_id: str, last: bool) -> tuple[Master, Link]:
+        owner, used = self._used.get(lease_id, ("", None))
+        if last and used is not None and owner == account_id and used.is_up and used.link is not None:
+            return used, used.link
+        _, master, link = await self._leases.up(account_id, lease_id)
+        self._used[lease_id] = (account_id, master)
+        return master, link
 
     async def until_up(self, account_id: str, lease_id: str) -> None:
         """Wait while the link is dialled again. Raises Conflict `session_not_active` once the lease has ended."""

@@ -31,9 +31,10 @@ class There:
         return cls(world, lease, await begin(world, notes), notes)
 
     async def send(self, *steps: Any) -> Turn:
-        return await self.box.conversations.send(
-            self.world.me, self.world.owner, self.conversation.id, msgspec.json.encode(steps).decode()
-        )
+        return await self.send_text(msgspec.json.encode(steps).decode())
+
+    async def send_text(self, text: str) -> Turn:
+        return await self.box.conversations.send(self.world.me, self.world.owner, self.conversation.id, text)
 
     async def ask(self, *steps: Any) -> Turn:
         return await self.ended(await self.send(*steps))
@@ -88,6 +89,8 @@ class There:
 
     async def end_agents(self) -> None:
         """So that no process outlives its test."""
+        if await self.box.leases.present(self.world.owner, self.conversation.connection_id) is None:
+            await self.world.start()
         await self.box.acp.stop_all(self.world.owner, None)
 
 

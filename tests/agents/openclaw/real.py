@@ -8,13 +8,10 @@ both, and its folder below `.cache` is made once for each lock.
 """
 
 import contextlib
-import fcntl
 import hashlib
-import importlib.util
 import json
 import os
 import platform
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,53 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-ROOT = Path(__file__).resolve().parents[3]
-CACHE = ROOT / ".cache" / "openclaw"
+from tests.agents.programs import installed
+
 LOCK = Path(__file__).parent / "npm"
 MODEL = "scripted-1"
-_INSTALL_S, _START_S, _COMMAND_S, _STOP_S = 900, 180, 90, 20
+_START_S, _COMMAND_S, _STOP_S = 180, 90, 20
 _MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
-
-
-def installed() -> Path:
-    """The folder `node_modules` with both, made when it is missing or its lock has changed."""
-    total = hashlib.sha256(
-        b"".join((LOCK / name).read_bytes() for name in ("package.json", "package-lock.json"))
-    )
-    folder = CACHE / total.hexdigest()[:20]
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs may want it at once
-        if not folder.is_dir():
-            _install(folder)
-    return folder / "node_modules"
-
-
-def _install(folder: Path) -> None:
-    for old in CACHE.iterdir():
-        if old.is_dir():
-            shutil.rmtree(old)
-    making = CACHE / "making"
-    shutil.copytree(LOCK, making)
-    npm = _npm()
-    done = subprocess.run(
-        [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=making, capture_output=True, text=True, check=False, timeout=_INSTALL_S,
-        env=os.environ | {"PATH": os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", os.defpath)])},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    making.rename(folder)
-
-
-def _npm() -> list[str]:
-    """As the UI is built with it: from PATH, or the one that PyPI brings."""
-    spec = importlib.util.spec_from_file_location("build_ui", ROOT / "packaging" / "build_ui.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    command: list[str] = module.npm_command()
-    return command
 
 
 class RealGateway:
@@ -78,7 +34,7 @@ class RealGateway:
         self.work = folder / "work"
         self.token = hashlib.sha256(os.urandom(32)).hexdigest()
         self.port = _free_port()
-        self._modules = installed()
+        self._modules = installed(LOCK, "openclaw")
         self._config = folder / "openclaw.json"
         self._log = folder / "gateway.log"
         self._process: subprocess.Popen[bytes] | None = None

@@ -32,7 +32,14 @@ class Known(msgspec.Struct, frozen=True):
 
 
 _CLAUDE_TOOLS = ["Bash", "Read", "Glob", "Grep", "Edit", "Write", "NotebookEdit", "WebFetch", "WebSearch"]
-_CLAUDE = {"claudeCode": {"options": {"settings": {"permissions": {"ask": _CLAUDE_TOOLS}}}}}
+_CLAUDE = {
+    "claudeCode": {
+        "options": {
+            "settings": {"permissions": {"ask": _CLAUDE_TOOLS}},
+            "promptSuggestions": False,  # a request to the model for each message, whose answer nobody here would see
+        }
+    }
+}
 
 KNOWN = (
     Known(

@@ -87,7 +87,7 @@ class Acp:
             script = endings.calling_off(hands.conversation.id, recalled(hands.state), _GRACE_S)
             if script is not None:
                 said = await self._streams.ask(
-                    hands.conversation.account_id, context.session_lease_id, script, _KILL_S
+                    hands.conversation.account_id, context.session_lease_id, script, _KILL_S, last=True
                 )
                 log.info("code_agent.called_off", turn_id=hands.turn_id, outcome=said.decode().strip()[:40])
         finally:
@@ -123,17 +123,22 @@ class Acp:
 
     async def lease_closing(self, lease_id: str) -> None:
         """The link waits, but not long, until the turns that ended with the lease are called off on the server."""
-        for turn_id, (at, landed) in list(self._working.items()):
-            if at != lease_id:
-                continue
-            if await self._state_of(turn_id) is TurnState.RUNNING:
-                self._landed(turn_id)  # it goes on with the next lease
-                continue
-            try:
-                async with asyncio.timeout(_CLOSING_S):
-                    await landed.wait()
-            except TimeoutError:
-                log.warning("code_agent.not_called_off", turn_id=turn_id)
+        try:
+            for turn_id, (at, landed) in list(self._working.items()):
+                if at == lease_id:
+                    await self._until_called_off(turn_id, landed)
+        finally:
+            self._streams.forget(lease_id)
+
+    async def _until_called_off(self, turn_id: str, landed: asyncio.Event) -> None:
+        if await self._state_of(turn_id) is TurnState.RUNNING:
+            self._landed(turn_id)  # it goes on with the next lease
+            return
+        try:
+            async with asyncio.timeout(_CLOSING_S):
+                await landed.wait()
+        except TimeoutError:
+            log.warning("code_agent.not_called_off", turn_id=turn_id)
 
     async def _state_of(self, turn_id: str) -> TurnState:
         return await self._store.read(lambda r: sql.state_of(r, turn_id))
