@@ -12,6 +12,8 @@ interface Options {
   /** The box closed for good: 1000 ended, 4400 not understood, 4401 login ended, 4403 forbidden, 4404 unknown. */
   onEnd?: (code: number) => void
   dial?: (path: string) => WebSocket
+  /** The box is told when nobody looks at this page: its socket lives on in a pocket, but no person with it. */
+  looks?: boolean
 }
 
 const silence = 45_000
@@ -65,10 +67,17 @@ export class Live {
   }
 
   private wake = (): void => {
-    if (this.state === 'closed' || globalThis.document?.visibilityState === 'hidden') return
+    this.tellLooks()
+    if (this.state === 'closed' || this.isHidden()) return
     if (this.state !== 'open' || Date.now() - this.heardAt > silence) return this.retry()
     this.send({ type: 'ping' })
     this.expect(doubt)
+  }
+
+  private isHidden = (): boolean => globalThis.document?.visibilityState === 'hidden'
+
+  private tellLooks(): void {
+    if (this.options.looks) this.send({ type: this.isHidden() ? 'away' : 'here' })
   }
 
   private open(): void {
@@ -89,6 +98,7 @@ export class Live {
     if (this.state !== 'open') {
       this.openedAt = this.heardAt
       this.set('open')
+      if (this.isHidden()) this.tellLooks()
     }
     if (typeof data !== 'string') return this.options.onBinary?.(data)
     const message = JSON.parse(data) as Said

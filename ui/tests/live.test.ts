@@ -136,3 +136,21 @@ test('a closed one stays closed', () => {
   assert.equal(it.sockets.length, 1)
   assert.equal(it.live.state, 'closed')
 })
+
+test('a page says when nobody looks at it, and when somebody does again', () => {
+  const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+  Object.defineProperty(globalThis, 'document', { value: page, configurable: true })
+  const socket = new Socket()
+  const live = new Live({ path: () => '/live', onText: () => {}, looks: true, dial: () => socket as unknown as WebSocket })
+  try {
+    socket.say({ type: 'ready' })
+    page.visibilityState = 'hidden'
+    page.dispatchEvent(new Event('visibilitychange'))
+    page.visibilityState = 'visible'
+    page.dispatchEvent(new Event('visibilitychange'))
+    assert.deepEqual(socket.sent.map((text) => JSON.parse(String(text)).type), ['away', 'here', 'ping'])
+  } finally {
+    live.close()
+    Reflect.deleteProperty(globalThis, 'document')
+  }
+})

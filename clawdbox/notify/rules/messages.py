@@ -83,7 +83,7 @@ def trial(delivery_id: str, now: datetime) -> Message:
         kind=Kind.TEST,
         title="It works",
         body="This is the test that you sent from your box.",
-        path="/notifications",
+        path="/settings/notifications",
         tag="test",
         urgent=True,
         ttl_s=60,

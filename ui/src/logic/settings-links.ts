@@ -13,3 +13,8 @@ export const agentLinks: readonly SettingsLink[] = [
   { path: '/approvals', name: 'Approvals', lead: 'What waits for you, and what you answered', icon: 'hand' },
   { path: '/settings/models', name: 'Models', lead: 'Ollama, OpenAI, Anthropic and their like', icon: 'chat' },
 ]
+
+/** How the box tells a person who does not look. */
+export const reachLinks: readonly SettingsLink[] = [
+  { path: '/settings/notifications', name: 'When something waits for you', lead: 'On this device, by ntfy, e-mail or webhook', icon: 'bell' },
+]

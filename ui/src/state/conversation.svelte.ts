@@ -42,6 +42,7 @@ export class Conversation {
     this.loaded = true
     this.live = new Live({
       path: () => livePath(this.id, this.t.last),
+      looks: true,
       onState: (state) => (this.link = state),
       onEnd: (code) => code === 4401 && leave(),
       onText: (message) => {

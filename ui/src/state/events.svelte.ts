@@ -22,6 +22,7 @@ export function startEvents(): void {
   live?.close()
   live = new Live({
     path: () => `/api/v1/events/live${last === null ? '' : `?after=${last}`}`,
+    looks: true,
     onState: (state) => (link.state = state),
     onEnd: (code) => code === 4401 && leave(),
     onText: (message) => {
