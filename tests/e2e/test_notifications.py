@@ -84,7 +84,7 @@ def test_a_channel_is_added_tried_chosen_and_removed_on_a_phone(phone: Phone, bo
         phone.tap("Add")
         card = phone.page.get_by_test_id("channel")
         expect(card).to_contain_text("Not tried yet", timeout=WAIT_MS)
-        expect(card).to_contain_text("Told of everything")
+        expect(card).to_contain_text("Tells you everything")
         sink.status = 403
         phone.tap("Send a test to ntfy")
         expect(phone.page.get_by_test_id("channel-test")).to_contain_text("Check the token", timeout=WAIT_MS)

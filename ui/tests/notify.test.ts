@@ -24,8 +24,8 @@ test('what is in the way of notifications is found, the first thing first', () =
 })
 
 test('a channel says of what it tells and how it is', () => {
-  assert.equal(told(channel), 'Told of everything')
-  assert.equal(told({ ...channel, kinds: [] }), 'Told of nothing')
+  assert.equal(told(channel), 'Tells you everything')
+  assert.equal(told({ ...channel, kinds: [] }), 'Tells you nothing')
   assert.equal(told({ ...channel, kinds: ['key_event', 'approval_waiting'] }), 'Approval waiting, Key made or revoked')
   assert.equal(health(channel).words, 'Not tried yet')
   assert.equal(health({ ...channel, last_ok_at: 'x' }).words, 'Works')

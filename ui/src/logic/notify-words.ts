@@ -17,8 +17,8 @@ export const channelNames: Record<ChannelKind, string> = { webpush: 'Browser', n
 const names: Record<string, string> = { ...Object.fromEntries(kinds.map(([kind, name]) => [kind, name])), test: 'Test' }
 
 export function told(channel: Channel): string {
-  if (!channel.kinds.length) return 'Told of nothing'
-  if (channel.kinds.length === kinds.length) return 'Told of everything'
+  if (!channel.kinds.length) return 'Tells you nothing'
+  if (channel.kinds.length === kinds.length) return 'Tells you everything'
   return kinds.filter(([kind]) => channel.kinds.includes(kind)).map(([, name]) => name).join(', ')
 }
 
