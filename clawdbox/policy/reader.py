@@ -1,8 +1,9 @@
-"""A strict reading of a command line: the part of the shell's language that every login shell understands alike.
+"""A strict reading of a command line: the part of the language that the usual login shells understand alike.
 
 Words, quotes, `|`, `&&`, `||`, `;`, new lines, redirections and quoted here-documents. Whatever else there is (variables,
-substitutions, control structures, comments, braces …) raises Unclear, with a reason for a person. bash, dash, zsh, fish
-and csh agree on what is left, so that what is judged is what runs, whichever of them the server starts.
+substitutions, control structures, comments, braces …) raises Unclear, with a reason for a person. bash, dash, zsh and fish
+agree on what is left, so that what is judged is what runs, whichever of them the server starts. csh does not: for it,
+`2>&1` is a file called 1.
 """
 
 import re

@@ -86,13 +86,8 @@ class Sandbox:
         self.home = folder / "home"
         self.reached = folder / "reached"
         self._bin = folder / "bin"
-        for path, text in FILES.items():
-            file = self.home / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
+        self._fill()
         self._bin.mkdir()
-        # `top` makes an empty folder for its settings where there is none.
-        (self.home / ".config/procps").mkdir(parents=True)
         payload = self._bin / PAYLOAD
         payload.write_text(f"#!/bin/sh\necho x >>{self.reached}\n")
         payload.chmod(0o755)
@@ -110,8 +105,17 @@ class Sandbox:
         }
         self._before = self.listing()
 
+    def _fill(self) -> None:
+        for path, text in FILES.items():
+            file = self.home / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        # `top` makes an empty folder for its settings where there is none.
+        (self.home / ".config/procps").mkdir(parents=True)
+
     def listing(self) -> list[tuple[str, int]]:
-        return sorted((str(path), path.stat().st_size) for path in self.home.rglob("*"))
+        files = (path for path in self.home.rglob("*") if path.is_file() or path.is_symlink())
+        return sorted((str(path), path.lstat().st_size) for path in files)
 
     def run(self, command: str, shell: str) -> None:
         """With nothing but the tools, in a shell that a server may start."""
@@ -128,8 +132,17 @@ class Sandbox:
                 check=False,
             )
 
-    def unharmed(self) -> bool:
-        return not self.reached.exists() and self.listing() == self._before
+    def harm(self) -> list[str]:
+        """What has happened since the last look; afterwards all is as it was."""
+        now = self.listing()
+        found = [f"{path} ({size})" for path, size in set(now) ^ set(self._before)]
+        if self.reached.exists():
+            self.reached.unlink()
+            found.append("the payload ran")
+        if found:
+            shutil.rmtree(self.home)
+            self._fill()
+        return found
 
     def executed(self, commands: list[str]) -> list[set[str]]:
         """What each of them executes on this machine, as strace sees it: the names of the programs."""

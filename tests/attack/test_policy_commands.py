@@ -35,7 +35,7 @@ MUTABLE = [
     if set(judge(command).programs) <= {*TOOLS, "cd", "[", "command", "set", "type"}
     and "sleep" not in command
 ]
-SHELLS = [shell for shell in ("bash", "dash", "zsh", "fish", "tcsh") if shutil.which(shell)]
+SHELLS = [shell for shell in ("bash", "dash", "zsh", "fish") if shutil.which(shell)]
 # Shells themselves, the limit on each command, and the ways by which a distribution offers its own programs.
 _AROUND = {"sh", "dash", "bash", "timeout"}
 _SAME = {"mawk": "awk", "gawk": "awk", "xtables-nft-multi": "iptables"}
@@ -54,7 +54,7 @@ def test_what_is_taken_for_reading_executes_only_what_was_said(sandbox: Sandbox)
     }
     assert more == {}
     assert sum(bool(executed & set(judge(command).programs)) for command, executed in seen.items()) > 100
-    assert sandbox.unharmed()
+    assert sandbox.harm() == []
 
 
 @needs_strace
@@ -103,11 +103,11 @@ def stays_reading(sandbox: Sandbox, command: str) -> None:
     assert PAYLOAD not in judgement.programs
     for shell in SHELLS:
         sandbox.run(command, shell)
-        assert sandbox.unharmed(), f"{shell}: {command!r}"
+        assert sandbox.harm() == [], f"{shell}: {command!r}"
 
 
 @settings(
-    max_examples=300,
+    max_examples=500,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -141,5 +141,5 @@ def test_nor_do_thousands_of_them(sandbox: Sandbox, command: str) -> None:
 )
 def test_the_sandbox_sees_what_it_is_for(sandbox: Sandbox, command: str) -> None:
     sandbox.run(command, "bash")
-    assert not sandbox.unharmed()
+    assert sandbox.harm() != []
     assert judge(command).klass is not Class.READ
