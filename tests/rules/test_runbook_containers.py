@@ -77,8 +77,8 @@ def test_what_is_wrong_comes_first_and_what_somebody_stopped_is_not_wrong() -> N
         Row("db", "up 5 weeks, 4 restarts so far", Status.WARN),
         Row("once", "ended with 1, 2 days ago", Status.WARN),
         Row("web", "up 3 days (healthy)", Status.OK),
-        Row("migrate", "exited (0) 5 weeks ago", Status.INFO),
-        Row("old", "exited (137) 3 months ago", Status.INFO),
+        Row("migrate", "ended well 5 weeks ago", Status.INFO),
+        Row("old", "stopped 3 months ago", Status.INFO),
         Row("Oldest image", "postgres:12.3, 6 years", Status.WARN),
     )
     assert [item.text for item in containers.further(card)] == [
@@ -117,7 +117,7 @@ def test_who_may_not_ask_docker_is_told_why() -> None:
     [
         (
             DEBIAN_IN_TROUBLE,
-            Row("Containers", "api unhealthy, up 2 hours and 4 more", Status.BAD),
+            Row("Containers", "api unhealthy, up 2 hours; 4 more", Status.BAD),
         ),
         (PODMAN, Row("Containers", "1 running, 1 not", Status.OK)),
         (OUT_OF_MEMORY, Row("Containers", "java killed: it used more memory than it may", Status.BAD)),

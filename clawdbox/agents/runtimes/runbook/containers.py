@@ -59,6 +59,8 @@ class Container(msgspec.Struct, frozen=True):
                 f"ended with {exited[1]}, {exited[2]}",
                 Status.BAD if self.policy in _ALWAYS else Status.WARN,
             )
+        if exited:
+            return f"{'stopped' if int(exited[1]) else 'ended well'} {exited[2]}", Status.INFO
         if self.is_up and (tired := level("restarts", self.restarts)) is not Status.OK:
             return f"{_lower(self.status)}{self._times}", tired
         return _lower(self.status), Status.OK if self.is_up and "Paused" not in self.status else Status.INFO
@@ -127,7 +129,7 @@ def row(lines: list[str]) -> Row | None:
     wrong = [one for one in in_order(everything) if one.status in (Status.WARN, Status.BAD)]
     if not wrong:
         return Row("Containers", ", ".join(engine.told for engine in found), Status.OK)
-    more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    more = f"; {len(wrong) - 1} more" if len(wrong) > 1 else ""
     return Row(
         "Containers", f"{wrong[0].label} {wrong[0].value}{more}", worst(tuple(each.status for each in wrong))
     )
