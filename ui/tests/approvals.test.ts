@@ -72,5 +72,6 @@ test('conversations are listed by what runs, then by use', () => {
   assert.deepEqual(sorted([one('a', '1'), one('b', '3'), one('c', '2', 't')]).map((c) => c.id), ['c', 'b', 'a'])
   assert.deepEqual([titleOf({ title: '', runtime: 'acp' }), titleOf({ title: 'Disk', runtime: 'acp' })], ['Code agent conversation', 'Disk'])
   assert.equal(setUpAt({ name: 'model' })?.path, '/settings/models')
+  assert.equal(setUpAt({ name: 'openclaw' })?.path, '/settings/gateways')
   assert.equal(setUpAt({ name: 'acp' }), null)
 })

@@ -21,7 +21,7 @@ test('every address is a page, and a stranger is lost', () => {
     ['/sessions/x1', 'session', 'x1'], ['/connections', 'lost', ''], ['/sessions/a/b', 'lost', ''],
     ['/recordings', 'recordings', ''], ['/recordings/r1', 'recording', 'r1'], ['/sessions/x1/recordings', 'session-recordings', 'x1'],
     ['/connections/c1/recordings/', 'connection-recordings', 'c1'], ['/constructor', 'lost', ''],
-    ['/fleet', 'fleet', ''], ['/fleet/r1', 'fleet-run', 'r1'], ['/snippets', 'snippets', ''], ['/settings/models', 'models', ''], ['/settings/notifications', 'notifications', ''], ['/sessions/a/stats', 'stats', 'a'],
+    ['/fleet', 'fleet', ''], ['/fleet/r1', 'fleet-run', 'r1'], ['/snippets', 'snippets', ''], ['/settings/models', 'models', ''], ['/settings/notifications', 'notifications', ''], ['/settings/gateways', 'gateways', ''], ['/sessions/a/stats', 'stats', 'a'],
     ['/sessions/abc/ports', 'ports', 'abc'],
     ['/approvals', 'approvals', ''], ['/approvals/a1', 'approval', 'a1'], ['/search', 'search', ''],
     ['/conversations/v1', 'conversation', 'v1'], ['/connections/c1/conversations', 'conversations', 'c1'],

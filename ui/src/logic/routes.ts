@@ -1,4 +1,4 @@
-export type PageName = 'pair' | 'home' | 'add' | 'import' | 'connection' | 'session' | 'files' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'ports' | 'fleet' | 'fleet-run' | 'snippets' | 'models' | 'notifications' | 'stats' | 'approvals' | 'approval' | 'conversation' | 'conversations' | 'search' | 'lost'
+export type PageName = 'pair' | 'home' | 'add' | 'import' | 'connection' | 'session' | 'files' | 'keys' | 'audit' | 'settings' | 'recordings' | 'recording' | 'connection-recordings' | 'session-recordings' | 'ports' | 'fleet' | 'fleet-run' | 'snippets' | 'models' | 'notifications' | 'gateways' | 'stats' | 'approvals' | 'approval' | 'conversation' | 'conversations' | 'search' | 'lost'
 export interface Place {
   name: PageName
   id: string
@@ -7,7 +7,7 @@ export interface Place {
 const fixed: Record<string, PageName> = {
   '/': 'home', '/pair': 'pair', '/add': 'add', '/import': 'import', '/keys': 'keys', '/audit': 'audit', '/settings': 'settings',
   '/recordings': 'recordings',
-  '/fleet': 'fleet', '/snippets': 'snippets', '/settings/models': 'models', '/settings/notifications': 'notifications',
+  '/fleet': 'fleet', '/snippets': 'snippets', '/settings/models': 'models', '/settings/notifications': 'notifications', '/settings/gateways': 'gateways',
   '/approvals': 'approvals', '/search': 'search',
 }
 const withId: [RegExp, PageName][] = [

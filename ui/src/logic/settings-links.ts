@@ -12,6 +12,7 @@ export interface SettingsLink {
 export const agentLinks: readonly SettingsLink[] = [
   { path: '/approvals', name: 'Approvals', lead: 'What waits for you, and what you answered', icon: 'hand' },
   { path: '/settings/models', name: 'Models', lead: 'Ollama, OpenAI, Anthropic and their like', icon: 'chat' },
+  { path: '/settings/gateways', name: 'OpenClaw', lead: 'Your own gateway, beside the box or elsewhere', icon: 'chat' },
 ]
 
 /** How the box tells a person who does not look. */
