@@ -7,9 +7,9 @@ import msgspec
 from litestar import delete, get, post
 from litestar.params import JSONBody, QueryParameter
 
+from clawdbox.agents.reverts.guard import GUARDED
 from clawdbox.approvals import rules
 from clawdbox.approvals.model import Approval, Grant, Kind
-from clawdbox.policy import Class
 from clawdbox.policy.revert import revert_plan
 from clawdbox.ssh.model import Connection
 from clawdbox.web.box import Box
@@ -229,7 +229,7 @@ def _view(
 def _undo(approval: Approval) -> UndoView | None:
     plan = (
         revert_plan(approval.command)
-        if approval.command and approval.kind is not Kind.FILE and approval.klass == Class.LOCK_OUT.value
+        if approval.command and approval.kind is not Kind.FILE and approval.klass in GUARDED
         else None
     )
     return UndoView(plan.what) if plan else None

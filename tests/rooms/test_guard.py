@@ -120,3 +120,14 @@ async def test_what_ran_out_is_asked_of_the_server_as_soon_as_it_can_be(here: Wo
     await here.conversations.lease_active(await here.begin_lease())
     (revert,) = await here.conversations.guard.of_connection(here.account_id, here.connection_id)
     assert revert.state is RevertState.REVERTED
+
+
+async def test_what_nobody_could_read_is_guarded_as_well(
+    here: World, agent: Thinker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unread = Judgement(Class.UNKNOWN, ("Nobody could read it.",), (), None, None, False)
+    monkeypatch.setattr(gate, "judge", lambda _command: unread)
+    says(here, arm="armed")
+    await allowed(here, agent)
+    (revert,) = await here.conversations.guard.open(here.account_id)
+    assert revert.state is RevertState.ARMED

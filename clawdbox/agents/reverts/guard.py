@@ -29,6 +29,8 @@ log = logs.get("agents")
 _ASK_S = 30.0
 _LOOK_S = 30.0
 _OUTPUT = 4096
+# What nobody could read may lock a person out as well as what is known to.
+GUARDED = (Class.LOCK_OUT.value, Class.UNKNOWN.value)
 _ACTIONS = {
     RevertState.ARMED: "revert.armed",
     RevertState.UNGUARDED: "revert.unguarded",
@@ -70,7 +72,7 @@ class Guard:
 
     async def arm(self, actor: Actor, account_id: str, turn: Turn, passed: Pass, command: str) -> None:
         """Save on the server and start its timer, if this command calls for it. Raises Conflict without a link."""
-        plan = revert_plan(command) if passed.klass == Class.LOCK_OUT.value else None
+        plan = revert_plan(command) if passed.klass in GUARDED else None
         if plan is None or await self._store.read(lambda r: sql.is_armed(r, turn.id, command)):
             return
         revert = await self._store.write(
