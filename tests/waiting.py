@@ -10,11 +10,11 @@ T = TypeVar("T")
 
 @overload
 async def eventually(
-    predicate: Callable[[], Awaitable[T]], *, timeout: float = 10.0, what: str = ""
+    predicate: Callable[[], Awaitable[T]], *, timeout: float = 30.0, what: str = ""
 ) -> T: ...
 @overload
-async def eventually(predicate: Callable[[], T], *, timeout: float = 10.0, what: str = "") -> T: ...
-async def eventually(predicate: Callable[[], Any], *, timeout: float = 10.0, what: str = "") -> Any:
+async def eventually(predicate: Callable[[], T], *, timeout: float = 30.0, what: str = "") -> T: ...
+async def eventually(predicate: Callable[[], Any], *, timeout: float = 30.0, what: str = "") -> Any:
     """The predicate's first truthy value; AssertionError with its last value when `timeout` seconds were not enough."""
     deadline = time.monotonic() + timeout
     while True:
@@ -28,7 +28,7 @@ async def eventually(predicate: Callable[[], Any], *, timeout: float = 10.0, wha
         await asyncio.sleep(0.02)
 
 
-def eventually_sync(predicate: Callable[[], T], *, timeout: float = 10.0, what: str = "") -> T:
+def eventually_sync(predicate: Callable[[], T], *, timeout: float = 30.0, what: str = "") -> T:
     """The same for tests without an event loop."""
     deadline = time.monotonic() + timeout
     while not (value := predicate()):

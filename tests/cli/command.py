@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.waiting import eventually_sync
 
-START_S = 30.0
-STOP_S = 20.0
+START_S = 90.0
+STOP_S = 40.0
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -96,7 +96,11 @@ class Served:
             box = self.box
             return box is not None and box["pid"] == self.process.pid
 
-        eventually_sync(serves, timeout=START_S, what="box.json")
+        try:
+            eventually_sync(serves, timeout=START_S, what="box.json")
+        except AssertionError:
+            self.end()
+            raise
         return self
 
     def stop(self, number: int = signal.SIGTERM) -> int:

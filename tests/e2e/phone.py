@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from tests.cli.command import Served, clawdbox
 from tests.ssh.sshd import Sshd
 
-WAIT_MS = 15_000
+WAIT_MS = 30_000  # for a machine that is busy with other tests
 
 
 class Phone:

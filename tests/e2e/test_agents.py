@@ -286,7 +286,7 @@ def test_a_question_outlives_a_killed_box_and_the_turn_goes_on_with_the_next_ses
             phone.tap("Start a new session")
             expect(talk.asked).to_contain_text(f"touch {mark}", timeout=FIRST_MS)
             talk.allow()
-            phone.sees("It is touched.")
+            expect(phone.page.get_by_text("It is touched.")).to_be_visible(timeout=FIRST_MS)
             assert mark.exists()
             assert script.beyond == []
     finally:

@@ -19,6 +19,7 @@ from tests.ssh.sshd import Sshd
 from tests.waiting import eventually_sync
 
 pytestmark = [pytest.mark.browser, pytest.mark.sshd]
+FLOOD_MS = 75_000  # millions of lines through a busy machine
 
 
 @pytest.fixture
@@ -211,17 +212,17 @@ def test_a_phone_asleep_in_a_flood_sees_the_end_and_a_marker_for_what_it_skipped
         phone.add(server, "nas")
         phone.start_session()
         phone.open_terminal()
-        phone.type("echo go-$((1+1)); sleep 1; seq 1 4000000; echo all-$((1+1))-there")
+        phone.type("echo go-$((1+1)); sleep 1; seq 1 2000000; echo all-$((1+1))-there")
         phone.terminal_shows("go-2")
         cable.pull()
         phone.page.evaluate("() => window.dispatchEvent(new Event('offline'))")
         phone.type("echo x >> ~/typed; echo n=$(wc -l < ~/typed).")
         cable.plug()
         phone.page.evaluate("() => window.dispatchEvent(new Event('online'))")
-        phone.terminal_shows("n=1.")
+        expect(phone.screen()).to_contain_text("n=1.", timeout=FLOOD_MS)
         shown = all_text(phone)
         numbers = [int(line) for line in shown.split() if line.isdecimal()]
-        assert numbers[-1] == 4_000_000
+        assert numbers[-1] == 2_000_000
         assert len(numbers) > 300
         jumps = sum(after != before + 1 for before, after in pairwise(numbers))
         assert jumps <= len(re.findall("skipped here|missing here", shown)), "a hole has its marker"

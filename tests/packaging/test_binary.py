@@ -87,7 +87,7 @@ def run(binary: Path, environment: dict[str, str], *arguments: str) -> subproces
 
 
 def test_the_box_is_healthy_shows_its_ui_and_ends_well(box: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    with httpx.Client(base_url=address(box, tmp_path), timeout=10) as client:
+    with httpx.Client(base_url=address(box, tmp_path), timeout=60) as client:
         health = client.get("/health")
         assert health.status_code == 200, health.text
         assert health.json()["status"] == "ok"

@@ -153,7 +153,7 @@ def test_a_real_shell_passes_exactly_the_value_as_one_argument_and_runs_nothing_
         cwd=tmp_path,
         capture_output=True,
         env={"PATH": "/usr/bin:/bin"},
-        timeout=10,
+        timeout=60,
     )
     glued = {1: "a", 2: "--x="}.get(SHOWN.index(shown), "")
     wanted = f"{value}{value}" if "{{v}}{{v}}" in shown else glued + value + ("." if "%s." in shown else "")
@@ -201,7 +201,7 @@ def test_no_template_that_is_taken_lets_a_value_run_anything(tmp_path: Path, pie
             cwd=tmp_path,
             capture_output=True,
             env={"PATH": "/usr/bin:/bin"},
-            timeout=10,
+            timeout=60,
         )
         assert not (tmp_path / "hit").exists(), (shell, line)
 

@@ -41,7 +41,7 @@ class Opened:
             additional_headers=headers,
             origin=Origin(origin or self.origin),
             proxy=None,
-            open_timeout=10,
+            open_timeout=60,
             **more,
         )
 

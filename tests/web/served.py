@@ -65,7 +65,7 @@ class Client:
             sent = {"cookie": cookie, "origin": self.origin, **sent}
         chosen = {name: value for name, value in sent.items() if value}
         address = self.origin.replace("http", "ws", 1) + path
-        return connect(address, additional_headers=chosen, open_timeout=10, proxy=None, compression=None)
+        return connect(address, additional_headers=chosen, open_timeout=60, proxy=None, compression=None)
 
 
 class Served:

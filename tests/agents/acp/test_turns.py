@@ -157,7 +157,7 @@ async def test_the_kill_switch_reaches_what_ignores_every_signal_and_has_left_th
     stopped = await there.box.conversations.stop_agents(there.world.me, there.world.owner, there.lease.id)
     assert stopped.turns == 1
     assert (await there.ended(turn)).state is TurnState.CANCELLED
-    await eventually(lambda: not any(alive(pid) for pid in pids), timeout=5, what="the end of all of it")
+    await eventually(lambda: not any(alive(pid) for pid in pids), what="the end of all of it")
 
 
 async def test_one_that_is_put_away_leaves_nothing_on_the_server(there: There) -> None:

@@ -51,6 +51,15 @@ export interface RuntimeOffer {
   why_not: string
   choices: RuntimeChoice[]
 }
+/** A program on the server that works by itself, and what it still lacks. */
+export interface CodeAgent {
+  name: string
+  label: string
+  version: string | null
+  signed_in: boolean | null
+  path: string | null
+  hint: string
+}
 export interface NewConversation {
   runtime: RuntimeName
   runtime_options?: Record<string, unknown>
@@ -82,3 +91,6 @@ export const say = (id: string, text: string, key: string) =>
 export const cancelTurn = (id: string, turnId: string) =>
   post<{ turn: { id: string } }>(`/conversations/${id}/turns/${turnId}/cancel`)
 export const livePath = (id: string, after: number) => `/api/v1/conversations/${id}/live?after=${after}`
+/** Asks the server itself, which needs a session there. */
+export const findCodeAgents = async (connectionId: string) =>
+  (await get<{ code_agents: CodeAgent[] }>(`/connections/${connectionId}/code-agents`)).code_agents
