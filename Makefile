@@ -14,6 +14,9 @@ ARGS ?=
 # More for the tests, as in: make test T="tests/store -x"
 T ?=
 
+# A Python that writes no bytecode compiles every module anew at each start: 2.6 times slower, and tests start it often.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
@@ -23,10 +26,9 @@ help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 	  printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-# A Python that writes no bytecode compiles every module anew at each start: 2.6 times slower.
 .PHONY: run
 run: setup ## start the box with its demo server (ARGS="--port 9000")
-	@unset PYTHONDONTWRITEBYTECODE; exec $(BIN)/clawdbox serve --demo $(ARGS)
+	@exec $(BIN)/clawdbox serve --demo $(ARGS)
 
 .PHONY: setup
 setup: ui ## make what a run needs: .venv with the clawdbox command, and the built UI
@@ -81,7 +83,7 @@ binary: setup-dev ## freeze the box into one file, dist/clawdbox
 
 .PHONY: bench
 bench: setup-dev test-deps ## measure the box against its peers (ARGS="ssh" chooses a section, --quick)
-	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: lock
 lock: tools ## pin what pyproject.toml asks for, with hashes (ARGS=--upgrade: the newest)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any, Self
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -279,12 +280,19 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
 }
 
 
+class _Routes(Router):
+    """One tag's handlers. Each application makes its own, so the deep copy that Litestar takes would cost a start for nothing."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
 def create_app(box: Box, *, static: Path = FOLDER, pace: live.Pace | None = None) -> Litestar:
     """The ASGI application for a started box. Its lifespan does nothing: the box is started by who made it."""
     limits, answers = Limits(box.settings), Answers(box)
     app = Litestar(
         [
-            *(Router(BASE, route_handlers=handlers, tags=[tag]) for tag, handlers in ROUTES.items()),
+            *(_Routes(BASE, route_handlers=handlers, tags=[tag]) for tag, handlers in ROUTES.items()),
             health,
             metrics,
         ],
