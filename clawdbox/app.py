@@ -17,6 +17,8 @@ from clawdbox.approvals.service import Approvals
 from clawdbox.clock import Clock
 from clawdbox.errors import NotFound, StartRefused
 from clawdbox.events import Actor, Hub, Ledger
+from clawdbox.events import sql as event_sql
+from clawdbox.events.audit_keys import AuditKeys
 from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AUDIT_FILE, AuditFile
 from clawdbox.ids import new_id
@@ -76,6 +78,7 @@ class Box:
     store: Store
     keyring: Keyring
     sealer: Sealer
+    audit_keys: AuditKeys
     ledger: Ledger
     keys: Keys
     accounts: Accounts
@@ -134,6 +137,7 @@ class Box:
         if fresh:
             await self.store.write(self._bind_database)
         self._wire(words)
+        await self._keep_audit_key()
         await self.connections.load_loopback()
         self.owner = await self.accounts.ensure_owner()
 
@@ -151,9 +155,16 @@ class Box:
         for key, value in self.keyring.meta_rows().items():
             tx.run("INSERT OR REPLACE INTO box_meta VALUES (?, ?)", (key, value))
 
+    async def _keep_audit_key(self) -> None:
+        """Before the first row is signed with it. A database from before there were such rows gets its first one."""
+        key_id = self.sealer.active_key_id
+        if not await self.store.read(lambda r: event_sql.has_audit_key(r, key_id)):
+            await self.store.write(self.audit_keys.keep)
+
     def _wire(self, words: RecoveryWords | None) -> None:
         store, settings = self.store, self.settings
-        self.ledger = Ledger(self.mac_key(Label.AUDIT))
+        self.audit_keys = AuditKeys(self.sealer)
+        self.ledger = Ledger(self.audit_keys)
         self.keys = Keys(store, self.ledger, self.sealer, lease_sql.open_with_keypair)
         self.accounts = Accounts(store, self.ledger, settings, self._make_key)
         self.recovery = Recovery(store, self.ledger, self.keyring, words)

@@ -33,7 +33,10 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """A row of the audit trail. `mac` = HMAC-SHA256(key, previous mac ‖ this row), in hexadecimal."""
+    """A row of the audit trail. `mac` = HMAC-SHA256(key, previous mac ‖ this row), in hexadecimal.
+
+    `key_id` names the master key that `key` is derived from; None is the first there was (`audit_keys.py`).
+    """
 
     id: int
     account_id: str | None
@@ -46,3 +49,4 @@ class AuditEntry(msgspec.Struct, frozen=True):
     detail: dict[str, Any] | None
     created_at: datetime
     mac: str
+    key_id: str | None = None

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -16,6 +16,8 @@ def audit_mac(key: bytes, previous: str, entry: AuditEntry) -> str:
     """HMAC over the previous MAC and the row without its own, as canonical JSON (sorted keys)."""
     row = msgspec.structs.asdict(entry)
     del row["mac"]
+    if entry.key_id is None:
+        del row["key_id"]  # rows from before there was such a column were signed without it
     row["created_at"] = iso(entry.created_at)
     body = msgspec.json.encode(row, order="deterministic")
     return hmac.new(key, previous.encode() + b"\n" + body, hashlib.sha256).hexdigest()
@@ -30,9 +32,12 @@ class ChainCheck(msgspec.Struct, frozen=True):
 
 
 def check_chain(
-    key: bytes, entries: Iterable[AuditEntry | int], last_issued: int, anchor: tuple[int, str] | None
+    keys: Mapping[str | None, bytes],
+    entries: Iterable[AuditEntry | int],
+    last_issued: int,
+    anchor: tuple[int, str] | None,
 ) -> ChainCheck:
-    """Verify rows in order of their ids; a row that cannot be read comes as its bare id.
+    """Verify rows in order of their ids, each with the key it names; a row that cannot be read comes as its bare id.
 
     `last_issued` is the highest id ever given out and `anchor` the (id, mac) written last to the append-only
     file: they find a tail that was cut off, which a chain alone cannot.
@@ -42,7 +47,7 @@ def check_chain(
         found = entry if isinstance(entry, int) else entry.id
         if found != expected or isinstance(entry, int):
             return ChainCheck(expected - 1, min(found, expected), _gap(found, expected))
-        flaw = _flaw(key, previous, entry, anchor)
+        flaw = _flaw(keys.get(entry.key_id), previous, entry, anchor)
         if flaw:
             return ChainCheck(expected - 1, expected, flaw)
         seen_anchor = seen_anchor or (anchor is not None and entry.id == anchor[0])
@@ -58,7 +63,9 @@ def _gap(found: int, expected: int) -> str:
     return "a row is missing here" if found > expected else "this row was slipped in"
 
 
-def _flaw(key: bytes, previous: str, entry: AuditEntry, anchor: tuple[int, str] | None) -> str | None:
+def _flaw(key: bytes | None, previous: str, entry: AuditEntry, anchor: tuple[int, str] | None) -> str | None:
+    if key is None:
+        return "the key that this row names is not known here"
     if not hmac.compare_digest(audit_mac(key, previous, entry).encode(), entry.mac.encode()):
         return "this row, or the one before it, was changed"
     if anchor is not None and entry.id == anchor[0] and entry.mac != anchor[1]:

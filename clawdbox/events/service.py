@@ -1,13 +1,14 @@
 """Writing events and audit rows, always within the transaction of the facts they tell of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from clawdbox.clock import parse
 from clawdbox.events import rules, sql
+from clawdbox.events.audit_keys import KeyId, OneKey
 from clawdbox.events.model import SYSTEM, Actor, AuditEntry
 from clawdbox.ids import new_id
 from clawdbox.store import Reader, Tx
@@ -19,11 +20,19 @@ _TICK = timedelta(microseconds=1)
 _SAME = timedelta(milliseconds=1)
 
 
-class Ledger:
-    """The pen of a box: it holds the key of the audit chain (vault label `audit`)."""
+class Keys(Protocol):
+    """What signs a row now, and what verifies those there are."""
 
-    def __init__(self, audit_key: bytes) -> None:
-        self._key = audit_key
+    def active(self) -> tuple[KeyId, bytes]: ...
+
+    def known(self, r: Reader) -> Mapping[KeyId, bytes]: ...
+
+
+class Ledger:
+    """The pen of a box: it holds the keys of the audit chain (vault label `audit`). Bare bytes are one key for good."""
+
+    def __init__(self, keys: Keys | bytes) -> None:
+        self._keys: Keys = OneKey(keys) if isinstance(keys, bytes) else keys
 
     def event(
         self,
@@ -65,6 +74,7 @@ class Ledger:
     ) -> None:
         """Append a chained row. `account_id` says in whose trail it stands when the box itself acts."""
         last = sql.last_audit(tx)
+        key_id, key = self._keys.active()
         entry = AuditEntry(
             id=sql.last_issued_audit_id(tx) + 1,
             account_id=account_id or actor.account_id,
@@ -77,14 +87,15 @@ class Ledger:
             detail=detail or {},
             created_at=_after(tx.now, parse(last["created_at"]) if last else None),
             mac="",
+            key_id=key_id,
         )
-        mac = rules.audit_mac(self._key, last["mac"] if last else rules.GENESIS, entry)
+        mac = rules.audit_mac(key, last["mac"] if last else rules.GENESIS, entry)
         tx.insert("audit_log", msgspec.structs.asdict(msgspec.structs.replace(entry, mac=mac)))
         tx.wake("audit")
 
     def verify(self, r: Reader, anchor: tuple[int, str] | None) -> rules.ChainCheck:
         """Check the whole chain, a page of rows in memory at a time."""
-        return rules.check_chain(self._key, _all_audit(r), sql.last_issued_audit_id(r), anchor)
+        return rules.check_chain(self._keys.known(r), _all_audit(r), sql.last_issued_audit_id(r), anchor)
 
 
 def _after(now: datetime, last: datetime | None) -> datetime:

@@ -1,4 +1,4 @@
-"""Rows of `events` and `audit_log`."""
+"""Rows of `events`, `event_inbox`, `audit_log` and `audit_keys`."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,7 @@ from clawdbox.events.model import AuditEntry, Event
 from clawdbox.store import Reader, Tx
 
 EVENT = "seq, id, account_id, type, subject_type, subject_id, payload, created_at"
-AUDIT = "id, account_id, actor, action, target_type, target_id, ip_address, result, detail, created_at, mac"
+AUDIT = "id, account_id, actor, action, target_type, target_id, ip_address, result, detail, created_at, mac, key_id"
 
 
 def events_after(r: Reader, account_id: str, after: int, limit: int) -> list[Event]:
@@ -96,3 +96,19 @@ def last_audit(r: Reader) -> dict[str, Any] | None:
 
 def last_issued_audit_id(r: Reader) -> int:
     return int(r.value("SELECT seq FROM sqlite_sequence WHERE name = 'audit_log'") or 0)
+
+
+def audit_keys(r: Reader) -> list[dict[str, Any]]:
+    """The first there was comes first."""
+    return r.all("SELECT key_id, key_enc FROM audit_keys ORDER BY n")
+
+
+def has_audit_key(r: Reader, key_id: str) -> bool:
+    return r.value("SELECT 1 FROM audit_keys WHERE key_id = ?", (key_id,)) is not None
+
+
+def keep_audit_key(tx: Tx, key_id: str, sealed: str) -> None:
+    tx.run(
+        "INSERT OR IGNORE INTO audit_keys (key_id, key_enc, created_at) VALUES (?, ?, ?)",
+        (key_id, sealed, tx.now),
+    )

@@ -227,7 +227,7 @@ CREATE TABLE audit_log (
   detail TEXT CHECK (detail IS NULL OR json_valid(detail)),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
   mac TEXT NOT NULL
-) STRICT;
+, key_id TEXT) STRICT;
 
 CREATE INDEX audit_log_account_id_idx ON audit_log (account_id);
 
@@ -615,3 +615,10 @@ CREATE TABLE reverts (
 CREATE INDEX reverts_connection_id_idx ON reverts (connection_id, id DESC);
 
 CREATE INDEX reverts_armed_idx ON reverts (due_at) WHERE state IN ('arming', 'armed');
+
+CREATE TABLE audit_keys (
+  n INTEGER PRIMARY KEY,
+  key_id TEXT NOT NULL UNIQUE,
+  key_enc TEXT NOT NULL,
+  created_at TEXT NOT NULL
+) STRICT;

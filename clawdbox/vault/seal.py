@@ -1,7 +1,9 @@
 """Sealed columns: each value opens only in its own row, column, account and box."""
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from clawdbox.errors import Problem, Unavailable
 from clawdbox.vault.model import NONCE_BYTES
@@ -14,33 +16,47 @@ BOX = "box"  # stands where the account id stands, for what belongs to no accoun
 _CACHED_KEYS = 256
 
 
-class Sealer:
-    """Made by `Keyring.sealer()`. It may be used from any thread."""
+class _Ring(NamedTuple):
+    active: str
+    masters: Mapping[str, Secret]
 
-    def __init__(self, instance_id: str, active: str, masters: dict[str, Secret]) -> None:
+
+class Sealer:
+    """Made by `Keyring.sealer()`, and kept up by it: after a rotation it seals with the new key.
+
+    It may be used from any thread. Seal within the write that stores the value, or right before it: a rotation takes
+    the old key away once a later write finds nothing that was sealed with it.
+    """
+
+    def __init__(self, instance_id: str, active: str, masters: Mapping[str, Secret]) -> None:
         self._instance_id = instance_id
-        self._active = active
-        self._masters = masters
+        self._ring = _Ring(active, masters)
         self._kek = lru_cache(maxsize=_CACHED_KEYS)(self._derive_kek)
 
     def __repr__(self) -> str:
-        return f"<Sealer instance={self._instance_id} active={self._active}>"
+        return f"<Sealer instance={self._instance_id} active={self.active_key_id}>"
 
     @property
     def active_key_id(self) -> str:
-        return self._active
+        return self._ring.active
+
+    def adopt(self, active: str, masters: Mapping[str, Secret]) -> None:
+        """Other keys from now on. For the keyring alone."""
+        self._ring = _Ring(active, masters)
+        self._kek.cache_clear()
 
     def seal(
         self, table: str, row_id: str, column: str, account_id: str, plaintext: bytes | bytearray
     ) -> str:
         place = Place(self._instance_id, table, row_id, column, account_id)
-        kek = self._kek(self._active, account_id)
-        return sealed.seal(kek.reveal(), self._active, os.urandom(NONCE_BYTES), place, plaintext)
+        active = self._ring.active
+        kek = self._kek(active, account_id)
+        return sealed.seal(kek.reveal(), active, os.urandom(NONCE_BYTES), place, plaintext)
 
     def open(self, table: str, row_id: str, column: str, account_id: str, value: str) -> bytearray:
         """Raises Unavailable("sealed_value_broken"). The caller may overwrite the bytearray once it is done with it."""
         parts = sealed.parse(value)
-        if parts is not None and parts.key_id in self._masters:
+        if parts is not None and parts.key_id in self._ring.masters:
             place = Place(self._instance_id, table, row_id, column, account_id)
             plaintext = sealed.unseal(self._kek(parts.key_id, account_id).reveal(), parts, place)
             if plaintext is not None:
@@ -56,12 +72,13 @@ class Sealer:
 
     def mac_key(self, label: Label, key_id: str | None = None) -> bytes:
         """The key for an HMAC of this purpose. Write `active_key_id` beside what must still verify after a rotation."""
-        key_id = key_id or self._active
-        if key_id not in self._masters:
+        ring = self._ring
+        key_id = key_id or ring.active
+        if key_id not in ring.masters:
             raise Problem("key_unknown", f"This keyring holds no key {key_id}.", key_id=key_id)
-        return derive.mac_key(self._masters[key_id].reveal(), self._instance_id, key_id, label)
+        return derive.mac_key(ring.masters[key_id].reveal(), self._instance_id, key_id, label)
 
     def _derive_kek(self, key_id: str, account_id: str) -> Secret:
         return Secret(
-            derive.account_key(self._masters[key_id].reveal(), self._instance_id, key_id, account_id)
+            derive.account_key(self._ring.masters[key_id].reveal(), self._instance_id, key_id, account_id)
         )

@@ -28,12 +28,13 @@ def chain(length: int, key: bytes = KEY) -> list[AuditEntry]:
 
 
 def check(rows: list[AuditEntry], issued: int, anchor: tuple[int, str] | None = None) -> ChainCheck:
-    return check_chain(KEY, rows, issued, anchor)
+    return check_chain({None: KEY}, rows, issued, anchor)
 
 
 CHANGES: dict[str, Any] = {
     "account_id": "b", "actor": "system", "action": "other", "target_type": None, "target_id": "9",
     "ip_address": "192.0.2.2", "result": "failed", "detail": {"n": 0}, "created_at": NOW, "mac": "0" * 64,
+    "key_id": "9f2c1e0b7a6d5c48",
 }  # fmt: skip
 
 
@@ -84,3 +85,38 @@ def test_an_empty_trail_is_whole() -> None:
 def test_a_row_that_is_repeated_is_named() -> None:
     rows = chain(3)
     assert check([rows[0], rows[1], rows[1], rows[2]], 3).first_bad == 2
+
+
+# across rotations of the master key
+
+
+def rotated_chain() -> tuple[list[AuditEntry], dict[str | None, bytes]]:
+    """Two rows from before rows named their key, two under that same key by name, two under the next one."""
+    keys: dict[str | None, bytes] = {None: KEY, "first": KEY, "second": b"2" * 32}
+    rows, previous = [], GENESIS
+    for n, key_id in enumerate((None, None, "first", "first", "second", "second"), 1):
+        row = AuditEntry(
+            n, "a", "account:a", f"do.{n}", None, None, None, "ok", {}, NOW + timedelta(seconds=n), "", key_id
+        )
+        previous = audit_mac(keys[key_id], previous, row)
+        rows.append(msgspec.structs.replace(row, mac=previous))
+    return rows, keys
+
+
+def test_each_row_verifies_with_the_key_it_names() -> None:
+    rows, keys = rotated_chain()
+    assert check_chain(keys, rows, 6, None) == ChainCheck(6, None, None)
+
+
+@pytest.mark.parametrize("gone, first_bad", [(None, 1), ("first", 3), ("second", 5)])
+def test_rows_whose_key_is_unknown_are_bad(gone: str | None, first_bad: int) -> None:
+    rows, keys = rotated_chain()
+    del keys[gone]
+    assert check_chain(keys, rows, 6, None).first_bad == first_bad
+
+
+@pytest.mark.parametrize("n, named", [(3, None), (2, "first"), (5, "first"), (4, "second"), (6, None)])
+def test_a_row_does_not_verify_under_another_name_of_its_key(n: int, named: str | None) -> None:
+    rows, keys = rotated_chain()
+    rows[n - 1] = msgspec.structs.replace(rows[n - 1], key_id=named)
+    assert check_chain(keys, rows, 6, None).first_bad == n
