@@ -70,7 +70,9 @@ class WayIn:
             )
         except TurnCancelled:
             return Verdict(False, "The turn has ended.")
-        except Conflict as reached:  # one message has used what it may: the agent hears it, and nothing more runs
+        except (
+            Conflict
+        ) as reached:  # one message has used what it may: the agent hears it, and nothing more runs
             return Verdict(False, reached.message)
         except asyncio.CancelledError:  # the command itself has gone: its answer would lead nowhere
             await asyncio.shield(self._hands.withdraw(call_id, _GONE))
