@@ -83,6 +83,6 @@ def test_a_restart_of_the_ssh_server_stays_once_the_person_says_that_they_are_st
             timeout=WAIT_MS
         )
         assert f"systemctl stop {unit[1]}.timer" in programs.told
-        assert not list(Path("/var/tmp").glob(f"{unit[1]}*")), "nothing is left behind there"  # noqa: S108
+        assert not list(Path("/var/tmp").glob(f"{unit[1]}*")), "nothing is left behind there"
         assert script.beyond == []
         assert phone.problems == []
