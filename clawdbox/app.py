@@ -13,6 +13,7 @@ from clawdbox.agents.runtimes.acp import Acp, CodeAgents
 from clawdbox.agents.runtimes.model import Engines, ModelRuntime
 from clawdbox.agents.runtimes.openclaw import Gateways, OpenClaw
 from clawdbox.agents.service import Conversations
+from clawdbox.agents.typed import TypedAtSocket
 from clawdbox.approvals.service import Approvals
 from clawdbox.clock import Clock
 from clawdbox.errors import NotFound, StartRefused
@@ -192,6 +193,8 @@ class Box:
         self.leases.writes.on_started = self.conversations.lease_started
         self.leases.writes.on_ended = self.conversations.lease_ended
         self.connections.on_removed = self.conversations.connection_removed
+        self.fleet.check = self.conversations.typed_check
+        self.control_sockets.ask_own = TypedAtSocket(self.store, self.accounts.settings_in).ask
         self.leases.on_closing.append(self.terminals.close_all)
         self.leases.on_closing.append(self.control_sockets.lease_closing)
         self.leases.on_active.append(self.control_sockets.lease_active)

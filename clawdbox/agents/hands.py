@@ -242,6 +242,8 @@ class TurnHands:
         await self._gate.withdraw(call_id, why)
 
     async def gate(self, command: str, *, call_id: str, reason: str = "", title: str = "") -> Decision:
+        limit_rules.check_commands(self._work.limits, self._ran)
+        self._ran += 1
         return await self._asked(
             Wish(Kind.QUESTION, call_id, title or "Run a command", command, reason=reason)
         )

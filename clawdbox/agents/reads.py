@@ -1,11 +1,13 @@
 """Looking at conversations and turns."""
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
 
 import msgspec
 
 from clawdbox.agents import sql
 from clawdbox.agents.model import Conversation, ConversationEvent, ConversationFacts, Turn
+from clawdbox.agents.rules import export
 from clawdbox.agents.rules import search as search_rules
 from clawdbox.clock import parse
 from clawdbox.errors import NotFound
@@ -13,7 +15,7 @@ from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import leases as lease_sql
 from clawdbox.store import Reader, Store
 
-_ALL = 1_000_000
+_PAGE = 1_000
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -79,17 +81,27 @@ class ConversationReads:
             for row in rows
         ]
 
-    async def whole(
-        self, account_id: str, conversation_id: str
-    ) -> tuple[Conversation, str, list[ConversationEvent]]:
-        """A conversation, the label of its connection, and all its events."""
+    async def document(
+        self, account_id: str, conversation_id: str, form: type[export.Form]
+    ) -> AsyncGenerator[str]:
+        """The conversation in that form, a page of its log in memory at a time. Raises NotFound before anything else."""
 
-        def look(r: Reader) -> tuple[Conversation, str, list[ConversationEvent]]:
+        def look(r: Reader) -> export.Form:
             conversation = sql.conversation(r, account_id, conversation_id)
             connection = connection_sql.get(r, account_id, conversation.connection_id, deleted=True)
-            return conversation, connection.label, sql.events_after(r, conversation_id, 0, _ALL)
+            return form(connection.label, conversation)
 
-        return await self._store.read(look)
+        return self._pieces(conversation_id, await self._store.read(look))
+
+    async def _pieces(self, conversation_id: str, form: export.Form) -> AsyncGenerator[str]:
+        yield form.head()
+        after = 0
+        while page := await self._store.read(
+            lambda r, after=after: sql.events_after(r, conversation_id, after, _PAGE)  # type: ignore[misc]
+        ):
+            yield "".join(map(form.add, page))
+            after = page[-1].seq
+        yield form.end()
 
     async def facts(self, conversation: Conversation) -> ConversationFacts:
         return await self._store.read(lambda r: _facts(r, conversation))

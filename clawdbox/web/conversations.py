@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Response, delete, get, patch, post
+from litestar import delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
+from litestar.response import Stream
 
 from clawdbox.agents.model import Conversation, ConversationEvent, ConversationFacts, Turn
 from clawdbox.agents.rules import export
@@ -243,6 +244,7 @@ async def search_conversations(
 
 @get(
     "/conversations/{conversation_id:str}/export",
+    opt={"unlimited": True},
     summary="Take a conversation along",
     responses=usual(404, 422)
     | {
@@ -258,21 +260,14 @@ async def export_conversation(
         Literal["markdown", "json"],
         QueryParameter(name="format", description="Markdown to read, JSON with all that the log holds."),
     ] = "markdown",
-) -> Response[Any]:
+) -> Stream:
     """As a file."""
     box, who = at(request)
-    conversation, label, events = await box.conversations.whole(who.account_id, conversation_id)
-    if form == "json":
-        body, kind, ending = (
-            msgspec.json.encode(export.as_json(conversation, events)),
-            "application/json",
-            "json",
-        )
-    else:
-        body, kind, ending = export.as_markdown(label, conversation, events).encode(), "text/markdown", "md"
-    name = f"conversation-{conversation.id}.{ending}"
+    chosen = export.JsonForm if form == "json" else export.MarkdownForm
+    pieces = await box.conversations.document(who.account_id, conversation_id, chosen)
+    name = f"conversation-{conversation_id}.{chosen.ending}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
-    return Response(body, media_type=f"{kind}; charset=utf-8", headers=headers)
+    return Stream(pieces, media_type=f"{chosen.kind}; charset=utf-8", headers=headers)
 
 
 @patch(

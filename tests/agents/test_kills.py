@@ -65,7 +65,9 @@ class House:
 
     def start(self) -> None:
         env = environment(
-            CLAWDBOX_RATE_SESSION_START_PER_HOUR="10000", CLAWDBOX_RATE_REQUEST_PER_MINUTE="100000"
+            CLAWDBOX_RATE_SESSION_START_PER_HOUR="10000",
+            CLAWDBOX_RATE_REQUEST_PER_MINUTE="100000",
+            CLAWDBOX_RATE_TEST_PER_MINUTE="10000",
         )
         self.served = Served(self.folder / "box", "--allow-loopback", env=env).wait()
 

@@ -393,6 +393,23 @@ async def test_more_commands_than_a_turn_may_run_end_it(here: World, agent: Thin
     assert len(here.commands.calls) == 2
 
 
+async def test_commands_by_another_hand_count_as_well(here: World, agent: Thinker) -> None:
+    await here.accounts.change_settings(here.actor, here.account_id, {"turn_max_commands": 2})
+
+    async def script(hands: Hands) -> Answer:
+        assert (await hands.gate("uptime", call_id="s1")).allowed
+        await hands.run("uptime")
+        with pytest.raises(Conflict, match="2 commands") as reached:
+            await hands.gate("uptime", call_id="s2")
+        assert reached.value.code == "turn_limit"
+        return await hands.run("uptime")
+
+    agent.script = script
+    turn = await here.ask("go")
+    assert "2 commands" in (turn.error or "")
+    assert len(here.commands.calls) == 1
+
+
 async def test_a_file_is_written_once_it_was_allowed(here: World, agent: Thinker) -> None:
     async def script(hands: Hands) -> list[Answer]:
         wrote = await hands.write_file("/etc/motd", "Welcome\n", call_id="w1")

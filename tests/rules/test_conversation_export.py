@@ -1,5 +1,6 @@
 """A conversation as a document, and the places that a search shows."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,9 +21,8 @@ def events(*told: tuple[str, dict[str, Any]]) -> list[ConversationEvent]:
 
 
 def test_markdown_reads_as_what_happened() -> None:
-    text = export.as_markdown(
-        "Bob's NAS",
-        MADE,
+    text = export.written(
+        export.MarkdownForm("Bob's NAS", MADE),
         events(
             ("turn.started", {"text": "Is it well?\nReally?"}),
             ("text", {"text": "I look "}),
@@ -52,12 +52,13 @@ def test_markdown_reads_as_what_happened() -> None:
 def test_no_output_closes_its_own_block() -> None:
     hostile = "```\n# Not a heading\n````\n"
     told = {"command_id": "x", "stream": "stdout", "encoding": "utf-8", "data": hostile}
-    text = export.as_markdown("NAS", MADE, events(("command.output", told)))
+    text = export.written(export.MarkdownForm("NAS", MADE), events(("command.output", told)))
     assert "`````\n```\n# Not a heading\n````\n`````" in text
 
 
 def test_json_holds_every_event_as_it_stands() -> None:
-    found = export.as_json(MADE, events(("text", {"text": "a"}), ("card", {"title": "t"})))
+    told = events(("text", {"text": "a"}), ("card", {"title": "t"}))
+    found = json.loads(export.written(export.JsonForm("NAS", MADE), told))
     assert [event["seq"] for event in found["events"]] == [1, 2]
     assert found["conversation"]["runtime"] == "model"
 

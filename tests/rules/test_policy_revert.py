@@ -3,11 +3,13 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clawdbox.policy.revert import arm_script, disarm_script, revert_plan, status_script
+from tests.waiting import eventually_sync
 
 ID = "01a22235-45c4-72a4-aa58-9c4d7d431ed9"
 
@@ -177,6 +179,46 @@ def test_at_takes_the_place_of_systemd(tmp_path: Path) -> None:
     assert "at now + 2 minutes" in server.told
     assert server.run(disarm_script(ID, str(server.root))) == "disarmed"
     assert "atrm 17" in server.told
+
+
+@pytest.fixture
+def atd() -> Iterator[None]:
+    """The real daemon, which this starts only where none runs."""
+    if shutil.which("at") is None:
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "at"], check=True)
+    if subprocess.run(["pgrep", "-x", "atd"], check=False, capture_output=True).returncode == 0:
+        yield
+        return
+    with subprocess.Popen(["/usr/sbin/atd", "-f"]) as daemon:
+        yield
+        daemon.kill()
+
+
+@needs_root
+@pytest.mark.long
+@pytest.mark.usefixtures("atd")
+def test_the_real_at_undoes_what_nobody_confirmed_and_leaves_what_somebody_did(tmp_path: Path) -> None:
+    """`at` counts in minutes, so this takes one or two. The programs that would touch this machine are stand-ins still."""
+    kept, undone = Server(tmp_path / "kept", timer="-"), Server(tmp_path / "undone", timer="-")
+    for server in (kept, undone):
+        for name in ("at", "atrm", "pgrep"):
+            found = shutil.which(name)
+            assert found
+            (server.bin / name).symlink_to(found)
+        (server.bin / "pidof").unlink()
+        plan = revert_plan("systemctl restart sshd")
+        assert plan
+        assert server.run(arm_script(plan, ID, 60, str(server.root))) == "armed"
+        (server.root / "etc/ssh/sshd_config").write_text("Port 2222\n")
+    assert kept.run(disarm_script(ID, str(kept.root))) == "disarmed"
+    config = undone.root / "etc/ssh/sshd_config"
+    eventually_sync(lambda: config.read_text() == "Port 22\n", timeout=150, what="the old settings")
+    assert "systemctl restart" in undone.told
+    eventually_sync(
+        lambda: undone.run(status_script(ID, str(undone.root))) == "reverted", what="that it is done"
+    )
+    assert (kept.root / "etc/ssh/sshd_config").read_text() == "Port 2222\n"
+    assert kept.told.count("restart") == 0
 
 
 @needs_root

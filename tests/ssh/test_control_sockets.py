@@ -62,6 +62,19 @@ class TestCommands:
         said = await run(*there.ssh, there.host, os.fsdecode(b"printf %s \xff\xfe | od -An -tx1"))
         assert said.out.split() == [b"ff", b"fe"]
 
+    async def test_where_people_are_judged_a_command_that_would_be_asked_about_does_not_run(
+        self, there: Ride, world: World, tmp_path: Path
+    ) -> None:
+        changed = await world.box.connections.change(
+            world.me, world.owner, world.connection.id, judge_people=True
+        )
+        assert changed.judge_people
+        assert (await there("uptime")).code == 0
+        refused = await there(f"touch {tmp_path}/made")
+        assert refused.code == 255
+        assert b"asked about first" in refused.err
+        assert not (tmp_path / "made").exists()
+
     async def test_stdin_may_be_a_file_and_stdout_one_that_is_appended_to(
         self, there: Ride, tmp_path: Path
     ) -> None:

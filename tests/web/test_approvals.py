@@ -9,7 +9,9 @@ import pytest
 
 from clawdbox.agents.model import Context
 from clawdbox.agents.runtimes.port import Answer, Choice, Hands, Offer
+from clawdbox.agents.sql import append
 from clawdbox.ssh.service.janitor import Janitor
+from clawdbox.store import Tx
 from tests.ssh.sshd import Sshd
 from tests.web.routes import ABSENT
 from tests.web.served import Client, Json, Served
@@ -284,3 +286,25 @@ async def test_a_removed_server_takes_along_what_waits_for_a_session_there(
     assert (await desk.ended(turn))["state"] == "cancelled"
     shown = (await desk.client.get(f"/approvals/{approval['id']}")).json()["approval"]
     assert (shown["state"], shown["connection_label"]) == ("void", "")
+
+
+async def test_a_conversation_is_taken_along_whole_however_long_it_is(desk: Desk) -> None:
+    """More events than are read at a time, and what is one output stays one."""
+    await desk.ended(await desk.say("uptime"))
+    conversation_id = desk.conversation["id"]
+    store = desk.served.box.store
+
+    def more(tx: Tx) -> None:
+        for number in range(1500):
+            append(tx, conversation_id, None, "text", {"text": f"<{number}>"})
+
+    await store.write(more)
+    path = f"/conversations/{conversation_id}/export"
+    whole = (await desk.client.get(f"{path}?format=json")).json()
+    assert whole["conversation"]["id"] == conversation_id
+    assert [event["seq"] for event in whole["events"]] == list(range(1, len(whole["events"]) + 1))
+    assert len(whole["events"]) > 1500
+    read = await desk.client.get(path)
+    assert read.headers["content-disposition"].endswith('.md"')
+    assert "".join(f"<{number}>" for number in range(1500)) in read.text
+    assert "$ uptime" in read.text

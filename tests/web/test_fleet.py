@@ -369,3 +369,17 @@ async def test_a_run_whose_caller_gives_up_while_it_is_written_down_flies_all_th
         await asyncio.wait({asking})
     (found,) = (await phone.get("/fleet-runs")).json()["fleet_runs"]
     assert (await ended(phone, {"fleet_run": found}))["fleet_run"]["counts"] == {"done": 1}
+
+
+async def test_where_people_are_judged_a_run_does_only_what_needs_no_answer(
+    phone: Client, sshd: Sshd, second: Sshd
+) -> None:
+    chosen = [await connect_to(phone, sshd, "judged"), await connect_to(phone, second, "free")]
+    await phone.patch(f"/connections/{chosen[0]['id']}", {"judge_people": True})
+    found = by_label(await ended(phone, await run(phone, chosen, "echo x > ~/made")))
+    assert (found["judged"]["state"], found["judged"]["cause"]) == ("refused", "command_judged")
+    assert found["free"]["state"] == "done"
+    assert not (sshd.home / "made").exists()
+    assert (second.home / "made").exists()
+    found = by_label(await ended(phone, await run(phone, chosen, "uptime")))
+    assert found["judged"]["state"] == "done"

@@ -4,57 +4,91 @@ import base64
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from clawdbox.agents.model import Conversation, ConversationEvent
 from clawdbox.clock import iso
 
 Payload = dict[str, Any]
 
 
-def as_json(conversation: Conversation, events: Iterable[ConversationEvent]) -> Payload:
-    """All that the log holds, as it stands there."""
-    return {
-        "conversation": {
-            "id": conversation.id,
-            "connection_id": conversation.connection_id,
-            "title": conversation.title,
-            "runtime": conversation.runtime,
-            "created_at": iso(conversation.created_at),
-        },
-        "events": [
-            {
-                "seq": event.seq,
-                "turn_id": event.turn_id,
-                "type": event.type,
-                "payload": event.payload,
-                "created_at": iso(event.created_at),
-            }
-            for event in events
-        ],
-    }
+class JsonForm:
+    """All that the log holds, as it stands there. In pieces, so that a long conversation needs no more memory than a short one."""
+
+    kind, ending = "application/json", "json"
+
+    def __init__(self, label: str, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._more = False
+
+    def head(self) -> str:
+        one = self._conversation
+        told = {
+            "id": one.id,
+            "connection_id": one.connection_id,
+            "title": one.title,
+            "runtime": one.runtime,
+            "created_at": iso(one.created_at),
+        }
+        return f'{{"conversation":{_json(told)},"events":['
+
+    def add(self, event: ConversationEvent) -> str:
+        comma, self._more = "," if self._more else "", True
+        told = {
+            "seq": event.seq,
+            "turn_id": event.turn_id,
+            "type": event.type,
+            "payload": event.payload,
+            "created_at": iso(event.created_at),
+        }
+        return comma + _json(told)
+
+    def end(self) -> str:
+        return "]}\n"
 
 
-def as_markdown(label: str, conversation: Conversation, events: Iterable[ConversationEvent]) -> str:
+class MarkdownForm:
     """What a person would want to read again: what was said, what ran, what was asked and answered."""
-    title = conversation.title or f"Conversation with {label}"
-    head = f"# {_line(title)}\n\n{_line(label)} · {conversation.runtime} · begun {iso(conversation.created_at)}\n"
-    parts = [head]
-    for event in _gathered(events):
-        write = _WRITERS.get(event.type)
-        if write:
-            parts.append(write(event.payload, iso(event.created_at)))
-    return "\n".join(part for part in parts if part).rstrip() + "\n"
 
+    kind, ending = "text/markdown", "md"
 
-def _gathered(events: Iterable[ConversationEvent]) -> list[ConversationEvent]:
-    """Pieces of one text or one output that follow each other, as one."""
-    found: list[ConversationEvent] = []
-    for event in events:
-        last = found[-1] if found else None
+    def __init__(self, label: str, conversation: Conversation) -> None:
+        self._label = label
+        self._conversation = conversation
+        self._open: ConversationEvent | None = None
+
+    def head(self) -> str:
+        one, label = self._conversation, _line(self._label)
+        title = _line(one.title or f"Conversation with {self._label}")
+        return f"# {title}\n\n{label} · {one.runtime} · begun {iso(one.created_at)}\n"
+
+    def add(self, event: ConversationEvent) -> str:
+        """What is whole now: pieces of one text or one output that follow each other are one."""
+        last = self._open
         if last is not None and last.type == event.type and _continues(last, event):
             last.payload[_GATHERED[event.type]] += event.payload[_GATHERED[event.type]]
-        else:
-            found.append(_copy(event))
-    return found
+            return ""
+        written = self.end()
+        self._open = _copy(event)
+        return written
+
+    def end(self) -> str:
+        last, self._open = self._open, None
+        write = _WRITERS.get(last.type) if last else None
+        part = write(last.payload, iso(last.created_at)) if last and write else ""
+        return f"\n{part}" if part else ""
+
+
+Form = JsonForm | MarkdownForm
+
+
+def written(form: Form, events: Iterable[ConversationEvent]) -> str:
+    """The whole document of what has all its events at hand."""
+    return form.head() + "".join(map(form.add, events)) + form.end()
+
+
+def _json(told: Payload) -> str:
+    return msgspec.json.encode(told).decode()
 
 
 _GATHERED = {"text": "text", "thought": "text", "command.output": "data"}

@@ -230,7 +230,10 @@ class Hands(Protocol):
         """A question that nobody needs an answer to any more; `why` is for the person who sees it. Repeatable."""
 
     async def gate(self, command: str, *, call_id: str, reason: str = "", title: str = "") -> Decision:
-        """May this command run once, by another's hand (a control socket)? Judged and asked as `run` does."""
+        """May this command run once, by another's hand (a control socket)? Judged, asked and counted as `run` does.
+
+        Raises Conflict `turn_limit` once the turn has run as many as it may.
+        """
 
 
 class Choice(msgspec.Struct, frozen=True):

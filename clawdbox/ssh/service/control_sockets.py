@@ -1,7 +1,9 @@
 """The control sockets of all active leases: `ssh -S` and whatever calls ssh rides a lease's warm connection."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from clawdbox import logs
 from clawdbox.events import Actor, Ledger
 from clawdbox.settings import Settings
 from clawdbox.ssh.model import Connection, Lease
-from clawdbox.ssh.rules.control import Policy
+from clawdbox.ssh.rules.control import Policy, Request, Verdict
 from clawdbox.ssh.service.control_desk import Ask, ControlDesk
 from clawdbox.ssh.service.control_folder import ControlFolder
 from clawdbox.ssh.service.leases import Leases
@@ -63,6 +65,7 @@ class ControlSockets:
         self._sockets: dict[str, list[ControlSocket]] = {}
         self._policies: dict[str, Policy] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.ask_own: Callable[[Lease, Request], Awaitable[Verdict]] | None = None
 
     # its life
 
@@ -90,7 +93,7 @@ class ControlSockets:
     async def lease_active(self, lease: Lease) -> None:
         """A lease is of use without its socket, too."""
         try:
-            await self.open_for(lease)
+            await self.open_for(lease, ask=partial(self.ask_own, lease) if self.ask_own else None)
         except OSError as error:
             log.warning("ssh.control_socket_failed", error=str(error), session_lease_id=lease.id)
 

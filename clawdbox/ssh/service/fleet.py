@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +15,7 @@ from clawdbox.settings import Settings
 from clawdbox.ssh.model import Lease
 from clawdbox.ssh.model.fleet import AnswerState, FleetAnswer, FleetRun, Outcome, RunState
 from clawdbox.ssh.rules import fleet as rules
-from clawdbox.ssh.service.execs import Execs, check_command
+from clawdbox.ssh.service.execs import Execs, Within, check_command
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.ssh.sql import fleet as sql
@@ -65,6 +65,7 @@ class Fleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, _Turns] = defaultdict(lambda: _Turns(settings.fleet_parallel))
         self._stopping = asyncio.Event()
+        self.check: Callable[[str, str, str], Within] | None = None  # (account id, lease id, command)
 
     # reading
 
@@ -221,6 +222,9 @@ class Fleet:
                 timeout_s=flight.run.timeout_s,
                 max_output_bytes=_READ_BYTES,
                 cancel=flight.cancel,
+                on_start=self.check(flight.run.account_id, lease.id, flight.run.command)
+                if self.check
+                else None,
             )
             return rules.answered(answer)
         finally:

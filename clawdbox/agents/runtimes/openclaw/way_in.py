@@ -7,6 +7,7 @@ from clawdbox.agents.runtimes.openclaw.rules import context as context_rules
 from clawdbox.agents.runtimes.openclaw.rules import socket as rules
 from clawdbox.agents.runtimes.openclaw.rules.context import Reach
 from clawdbox.agents.runtimes.port import Hands, TurnCancelled
+from clawdbox.errors import Conflict
 from clawdbox.ids import new_token
 from clawdbox.ssh.rules.control import Request, Verdict
 from clawdbox.ssh.service.control_sockets import ControlSocket, ControlSockets
@@ -69,6 +70,10 @@ class WayIn:
             )
         except TurnCancelled:
             return Verdict(False, "The turn has ended.")
+        except (
+            Conflict
+        ) as reached:  # one message has used what it may: the agent hears it, and nothing more runs
+            return Verdict(False, reached.message)
         except asyncio.CancelledError:  # the command itself has gone: its answer would lead nowhere
             await asyncio.shield(self._hands.withdraw(call_id, _GONE))
             raise
