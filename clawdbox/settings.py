@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Logins (documents 03 and 04)
     login_ttl_s: Seconds = 30 * 86400
     pairing_code_ttl_s: Seconds = 600
+    step_up_ttl_s: Seconds = 300
 
     # SSH (document 05, section 5.4)
     connect_timeout_s: Seconds = 10

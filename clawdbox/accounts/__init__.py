@@ -1,6 +1,6 @@
 """People, their logins, and how a device becomes signed in."""
 
-from clawdbox.accounts.model import Account, Login, Principal
+from clawdbox.accounts.model import Account, Device, Login, Principal
 from clawdbox.accounts.service import Accounts
 
-__all__ = ["Account", "Accounts", "Login", "Principal"]
+__all__ = ["Account", "Accounts", "Device", "Login", "Principal"]

@@ -20,7 +20,10 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Login(msgspec.Struct, frozen=True):
-    """A signed-in browser, or an API token (`kind` = `token`, whose name is its `device_name`)."""
+    """A signed-in browser, or an API token (`kind` = `token`, whose name is its `device_name`).
+
+    `method` is how it came about; `verified_at` when its person last proved to be there (step-up).
+    """
 
     id: str
     account_id: str
@@ -33,6 +36,16 @@ class Login(msgspec.Struct, frozen=True):
     expires_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    method: str
+    verified_at: datetime | None
+
+
+class Device(msgspec.Struct, frozen=True):
+    """What a browser says of itself, and where it asks from; made harmless before it is kept."""
+
+    name: str | None
+    ip_address: str | None
+    user_agent: str | None
 
 
 class Granted(msgspec.Struct, frozen=True):

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from clawdbox.accounts.model import Account, Login
-from clawdbox.errors import Conflict, Invalid, Unauthorized
+from clawdbox.accounts.model import Account, AccountSettings, Login
+from clawdbox.errors import Conflict, Forbidden, Invalid, Unauthorized
 
 # A use is written down at most this often, so that reading costs no write.
 USE_RESOLUTION = timedelta(seconds=60)
@@ -17,6 +17,19 @@ def check_login(account: Account, login: Login, now: datetime) -> None:
     """Raises Unauthorized when the login has ended, or its account is disabled."""
     if login.revoked_at or login.expires_at <= now or not account.is_active:
         raise Unauthorized
+
+
+def is_fresh(login: Login, ttl: timedelta, now: datetime) -> bool:
+    """Whether its person proved to be there a moment ago."""
+    return login.verified_at is not None and timedelta(0) <= now - login.verified_at < ttl
+
+
+def step_up_required(means: list[str]) -> Forbidden:
+    return Forbidden(
+        "step_up_required",
+        "Prove that it is you: with a passkey, or with the code that `clawdbox confirm` takes on the box.",
+        means=means,
+    )
 
 
 def slide(login: Login, ttl: timedelta, now: datetime) -> datetime | None:
@@ -50,6 +63,12 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "unattended_commands": (1, 10_000),
 }
 AGENT_MODES = ("ask_everything", "read_freely", "unattended")
+
+
+def lowers_settings(before: AccountSettings, given: Mapping[str, Any]) -> bool:
+    """Whether agents would ask less than before."""
+    mode = given.get("agent_mode") or before.agent_mode
+    return AGENT_MODES.index(mode) > AGENT_MODES.index(before.agent_mode)
 
 
 def check_settings(given: Mapping[str, Any]) -> None:

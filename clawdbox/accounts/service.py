@@ -1,7 +1,7 @@
 """The verbs of people and their logins."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,15 @@ import msgspec
 
 from clawdbox import names
 from clawdbox.accounts import rules, sql
-from clawdbox.accounts.model import Account, AccountSettings, Granted, Login, PairingCode, Principal
+from clawdbox.accounts.model import (
+    Account,
+    AccountSettings,
+    Device,
+    Granted,
+    Login,
+    PairingCode,
+    Principal,
+)
 from clawdbox.clock import parse
 from clawdbox.errors import Invalid, Unauthorized, Unavailable
 from clawdbox.events import Actor, Ledger
@@ -20,16 +28,22 @@ from clawdbox.settings import Settings
 from clawdbox.store import Reader, Store, Tx
 
 MakeKey = Callable[[Tx, Actor, str], object]
+FindMeans = Callable[[Reader, str], Sequence[str]]
 _MAX_TOKEN = 200
 
 
 class Accounts:
-    """`make_key` is called within the transaction that makes an account, so that nobody is ever without a key."""
+    """`make_key` is called within the transaction that makes an account, so that nobody is ever without a key.
+
+    `find_means` say by what an account's person can prove to be there; the terminal of the box is always one.
+    """
 
     def __init__(self, store: Store, ledger: Ledger, settings: Settings, make_key: MakeKey) -> None:
         self._store = store
         self._ledger = ledger
         self._make_key = make_key
+        self.find_means: list[FindMeans] = []
+        self._step_up_ttl = timedelta(seconds=settings.step_up_ttl_s)
         self._login_ttl = timedelta(seconds=settings.login_ttl_s)
         self._code_ttl = timedelta(seconds=settings.pairing_code_ttl_s)
         self._defaults = AccountSettings(
@@ -135,7 +149,8 @@ class Accounts:
             expires_at = tx.now + self._code_ttl
             code_id = new_id(tx.now)
             row = {"id": code_id, "account_id": account_id, "code_hash": token_hash(code)}
-            tx.insert("pairing_codes", {**row, "created_at": tx.now, "expires_at": expires_at})
+            times = {"created_at": tx.now, "expires_at": expires_at}
+            tx.insert("pairing_codes", {**row, **times, "at_the_box": actor == SYSTEM})
             self._ledger.audit(
                 tx, actor, "pairing_code.create", "pairing_code", code_id, account_id=account_id
             )
@@ -143,17 +158,11 @@ class Accounts:
 
         return await self._store.write(change)
 
-    async def pair(
-        self, code: str, device_name: str | None, ip_address: str | None, user_agent: str | None
-    ) -> Granted:
-        """Trade a pairing code for a login. Raises Unauthorized `pairing_code_invalid`; the first of two wins."""
-        token = new_token()
+    async def pair(self, code: str, device: Device) -> Granted:
+        """Trade a pairing code for a login. Raises Unauthorized `pairing_code_invalid`; the first of two wins.
 
-        device = {
-            "device_name": names.printable(device_name or "", names.MAX_LABEL) or "Browser",
-            "ip_address": ip_address,
-            "user_agent": names.printable(user_agent or "", 256) or None,
-        }
+        An account's first browser, let in by a link that the box itself printed, has been confirmed at the terminal.
+        """
 
         def change(tx: Tx) -> Granted:
             found = sql.pairing_code(tx, token_hash(code[:_MAX_TOKEN]))
@@ -162,12 +171,55 @@ class Accounts:
             account = sql.account(tx, found["account_id"])
             used_at = parse(found["used_at"]) if found["used_at"] else None
             rules.check_code(parse(found["expires_at"]), used_at, account, tx.now)
-            row = {"kind": "browser", "scope": "full", "expires_at": tx.now + self._login_ttl, **device}
-            login = self._grant(tx, Actor(account.id, ip_address), account.id, token, row)
-            sql.use_pairing_code(tx, found["id"], login.id)
-            return Granted(account, login, token)
+            verified = bool(found["at_the_box"]) and not sql.had_a_browser(tx, account.id)
+            granted = self.sign_in(tx, account, "pairing", device, verified=verified)
+            sql.use_pairing_code(tx, found["id"], granted.login.id)
+            return granted
 
         return await self._store.write(change)
+
+    def sign_in(self, tx: Tx, account: Account, method: str, device: Device, *, verified: bool) -> Granted:
+        """A browser's login, whose token is always a new one. Raises Unauthorized when the account is disabled.
+
+        `verified`: its person has just proved to be there, by a passkey or at a provider.
+        """
+        if not account.is_active:
+            raise Unauthorized
+        token = new_token()
+        row = {
+            "kind": "browser",
+            "scope": "full",
+            "method": method,
+            "expires_at": tx.now + self._login_ttl,
+            "device_name": names.printable(device.name or "", names.MAX_LABEL) or "Browser",
+            "ip_address": device.ip_address,
+            "user_agent": names.printable(device.user_agent or "", 256) or None,
+            "verified_at": tx.now if verified else None,
+        }
+        login = self._grant(tx, Actor(account.id, device.ip_address), account.id, token, row)
+        return Granted(account, login, token)
+
+    def verify_login(self, tx: Tx, login_id: str, means: str | None = None) -> Login:
+        """Its person has just proved to be there. Raises Unauthorized when the login has ended."""
+        login = sql.verify_login(tx, login_id)
+        if login is None:
+            raise Unauthorized
+        actor, detail = Actor(login.account_id, login.ip_address, login.id), {"means": means}
+        self._ledger.event(tx, login.account_id, "login.verified", "login", login.id, detail)
+        self._ledger.audit(
+            tx, actor, "login.verify", "app_session", login.id, detail=detail, account_id=login.account_id
+        )
+        return login
+
+    async def check_fresh(self, principal: Principal) -> None:
+        """Raises Forbidden `step_up_required`, with the means this account has."""
+        if rules.is_fresh(principal.login, self._step_up_ttl, self._store.clock.now()):
+            return
+        raise rules.step_up_required(await self._store.read(lambda r: self.means_in(r, principal.account_id)))
+
+    def means_in(self, r: Reader, account_id: str) -> list[str]:
+        """By what the person of an account can prove to be there, the handiest first."""
+        return [*(means for find in self.find_means for means in find(r, account_id)), "terminal"]
 
     async def create_token(
         self, actor: Actor, account_id: str, name: str, expires_at: datetime, scope: str = "full"
@@ -178,7 +230,8 @@ class Accounts:
 
         def change(tx: Tx) -> Granted:
             account = sql.account(tx, account_id)
-            row = {"kind": "token", "scope": scope, "expires_at": expires_at, "device_name": device_name}
+            row = {"kind": "token", "method": "token", "scope": scope, "expires_at": expires_at}
+            row = {**row, "device_name": device_name}
             login = self._grant(tx, actor, account_id, token, row)
             return Granted(account, login, token)
 
@@ -203,7 +256,7 @@ class Accounts:
             "created_at": tx.now,
         }
         tx.insert("app_sessions", {**row, **known})
-        detail = {name: row[name] for name in ("kind", "scope", "device_name")}
+        detail = {name: row[name] for name in ("kind", "method", "scope", "device_name")}
         self._ledger.event(tx, account_id, "login.created", "login", login_id, detail)
         self._ledger.audit(
             tx, actor, "login.create", "app_session", login_id, detail=detail, account_id=account_id

@@ -11,7 +11,7 @@ from clawdbox.errors import NotFound
 from clawdbox.store import Reader, Tx
 
 ACCOUNT = "id, display_name, email, role, created_at, last_seen_at, is_active"
-LOGIN = "id, account_id, kind, scope, device_name, ip_address, user_agent, created_at, expires_at, last_used_at, revoked_at"
+LOGIN = "id, account_id, kind, scope, device_name, ip_address, user_agent, created_at, expires_at, last_used_at, revoked_at, method, verified_at"
 
 
 def accounts(r: Reader) -> list[Account]:
@@ -80,9 +80,31 @@ def revoke_login(tx: Tx, login_id: str) -> None:
     tx.run("UPDATE app_sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (tx.now, login_id))
 
 
+def verify_login(tx: Tx, login_id: str) -> Login | None:
+    """The login, verified now; None when there is none that lives."""
+    changed = tx.run(
+        "UPDATE app_sessions SET verified_at = ? WHERE id = ? AND revoked_at IS NULL AND expires_at > ?",
+        (tx.now, login_id, tx.now),
+    )
+    return (
+        tx.struct(Login, f"SELECT {LOGIN} FROM app_sessions WHERE id = ?", (login_id,)) if changed else None
+    )
+
+
+def had_a_browser(r: Reader, account_id: str) -> bool:
+    """Whether one was ever signed in to the account."""
+    return bool(
+        r.value(
+            "SELECT EXISTS (SELECT 1 FROM app_sessions WHERE account_id = ? AND kind = 'browser')",
+            (account_id,),
+        )
+    )
+
+
 def pairing_code(r: Reader, code_hash: str) -> dict[str, Any] | None:
     return r.one(
-        "SELECT id, account_id, expires_at, used_at FROM pairing_codes WHERE code_hash = ?", (code_hash,)
+        "SELECT id, account_id, expires_at, used_at, at_the_box FROM pairing_codes WHERE code_hash = ?",
+        (code_hash,),
     )
 
 

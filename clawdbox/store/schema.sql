@@ -127,7 +127,8 @@ CREATE TABLE app_sessions (
   expires_at TEXT NOT NULL,
   last_used_at TEXT,
   revoked_at TEXT
-) STRICT;
+, method TEXT NOT NULL DEFAULT 'pairing'
+  CHECK (method IN ('pairing', 'token', 'github', 'oidc', 'passkey', 'recovery_code')), verified_at TEXT) STRICT;
 
 CREATE INDEX app_sessions_account_id_idx ON app_sessions (account_id);
 
@@ -139,7 +140,7 @@ CREATE TABLE pairing_codes (
   expires_at TEXT NOT NULL,
   used_at TEXT,
   used_by TEXT REFERENCES app_sessions (id)
-) STRICT;
+, at_the_box INTEGER NOT NULL DEFAULT 0 CHECK (at_the_box IN (0, 1))) STRICT;
 
 CREATE INDEX pairing_codes_account_id_idx ON pairing_codes (account_id);
 

@@ -13,6 +13,7 @@ from clawdbox.web.box import Box
 from clawdbox.web.cookies import csrf_token, login_cookie
 from clawdbox.web.limits import Limits, address_key, check
 from clawdbox.web.problems import answers, usual
+from clawdbox.web.signed_in import AccountView, Paired, account_view, device_of, signed_in
 from clawdbox.web.visit import Means, Req, Visit, at, box_of, visit_of
 
 RUNTIMES = ["runbook"]
@@ -31,26 +32,14 @@ class PairRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device_name: Annotated[str, msgspec.Meta(max_length=256, examples=["Bob's phone"])] | None = None
 
 
-class AccountView(msgspec.Struct, frozen=True):
-    id: str
-    display_name: str
-    email: str | None
-    role: str
-    created_at: datetime
-
-
-class Paired(msgspec.Struct, frozen=True):
-    account: AccountView
-    expires_at: datetime
-    csrf_token: str
-
-
 class OwnLogin(msgspec.Struct, frozen=True):
     id: str
     kind: str
     device_name: str | None
     created_at: datetime
     expires_at: datetime
+    method: str
+    verified_at: datetime | None
 
 
 class BoxView(msgspec.Struct, frozen=True):
@@ -88,11 +77,8 @@ async def pair(request: Req, data: JSONBody[PairRequest]) -> Response[Paired]:
     box, visit = box_of(request), visit_of(request.scope)
     limits: Limits = request.app.state["limits"]
     check(limits.pair, address_key(visit.client), box.clock.monotonic())
-    agent = request.headers.get("user-agent")
-    granted = await box.accounts.pair(data.code, data.device_name, visit.client, agent)
-    body = Paired(account_view(granted.account), granted.login.expires_at, csrf_token(box, granted.login.id))
-    cookie = login_cookie(visit.scheme, granted.token, int(box.settings.login_ttl_s))
-    return Response(body, headers={"set-cookie": cookie})
+    granted = await box.accounts.pair(data.code, device_of(request, data.device_name))
+    return signed_in(request, granted)
 
 
 @get("/auth/me", summary="Who is signed in", responses=usual())
@@ -124,12 +110,16 @@ async def sign_out(request: Req) -> Response[Revoked]:
     return Response(Revoked(True), headers={"set-cookie": cookie})
 
 
-def account_view(account: Account) -> AccountView:
-    return AccountView(account.id, account.display_name, account.email, account.role, account.created_at)
-
-
 def _own_login(login: Login) -> OwnLogin:
-    return OwnLogin(login.id, login.kind, login.device_name, login.created_at, login.expires_at)
+    return OwnLogin(
+        login.id,
+        login.kind,
+        login.device_name,
+        login.created_at,
+        login.expires_at,
+        login.method,
+        login.verified_at,
+    )
 
 
 def _box_view(box: Box, visit: Visit, account: Account) -> BoxView:

@@ -10,11 +10,13 @@ from litestar.params import JSONBody, QueryParameter
 
 from clawdbox.policy import Tier
 from clawdbox.ssh.model import Connection, TestOutcome, TestResult
+from clawdbox.ssh.rules import connections as rules
 from clawdbox.web.box import Box
 from clawdbox.web.fields import Fingerprint, Host, Id, Label, PathId, Port, Username
+from clawdbox.web.gate import check_fresh
 from clawdbox.web.limits import Limits, check
 from clawdbox.web.problems import usual
-from clawdbox.web.visit import Req, at
+from clawdbox.web.visit import Req, at, visit_of
 
 Jump = Annotated[
     str,
@@ -192,8 +194,15 @@ async def get_connection(request: Req, connection_id: PathId) -> OneConnection:
 async def change_connection(
     request: Req, connection_id: PathId, data: JSONBody[ConnectionPatch]
 ) -> OneConnection:
-    """Another host or port clears the pinned host key and the test's result, another jump host the test's result."""
+    """Another host or port clears the pinned host key and the test's result, another jump host the test's result.
+
+    To let agents ask less there (another tier, people judged no more), a person has to be there.
+    """
     box, who = at(request)
+    if data.tier or data.judge_people is not None:
+        before = await box.connections.get(who.account_id, connection_id)
+        if rules.lowers_policy(before, data.tier, data.judge_people):
+            await check_fresh(box, visit_of(request.scope))
     connection = await box.connections.change(
         who.actor,
         who.account_id,

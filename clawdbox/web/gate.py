@@ -29,7 +29,8 @@ class Gate:
 
     `action` its name in the audit trail, `public` no login needed, `viewer` open to a viewer although it changes
     something, `unlimited` its own time-out rules, `once` False: its answer holds a secret and is never stored, `raw`
-    its body is bytes and not JSON, and it has its own way of being sent twice.
+    its body is bytes and not JSON, and it has its own way of being sent twice, `fresh` for a browser whose person proved
+    within the last minutes to be there (step-up).
     """
 
     def __init__(self, app: ASGIApp, box: Box, limits: Limits, answers: Answers) -> None:
@@ -66,6 +67,8 @@ class Gate:
                 )
         if unsafe and principal.account.role == "viewer" and not opt.get("viewer"):
             raise role_forbidden()
+        if opt.get("fresh"):
+            await check_fresh(self._box, visit)
         check_ids(scope)
 
     async def _login(self, visit: Visit, scope: Scope) -> Principal:
@@ -260,6 +263,13 @@ def check_browser(visit: Visit, message: str) -> None:
     """For what must not outlive a token, or must be seen by a person. Raises Forbidden."""
     if visit.means is not Means.COOKIE:
         raise Forbidden("browser_only", message)
+
+
+async def check_fresh(box: Box, visit: Visit) -> None:
+    """For what a stolen cookie alone must not do. Raises Forbidden `browser_only`, `step_up_required`."""
+    assert visit.principal is not None
+    check_browser(visit, "A person has to be there for this. Do it in a browser, not with a token.")
+    await box.accounts.check_fresh(visit.principal)
 
 
 def request_timeout() -> Problem:

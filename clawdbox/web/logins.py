@@ -20,6 +20,7 @@ class LoginView(msgspec.Struct, frozen=True):
     created_at: datetime
     last_used_at: datetime | None
     expires_at: datetime
+    method: str
     current: bool
 
 
@@ -63,5 +64,6 @@ def _view(login: Login, current: str) -> LoginView:
         created_at=login.created_at,
         last_used_at=login.last_used_at,
         expires_at=login.expires_at,
+        method=login.method,
         current=login.id == current,
     )

@@ -19,7 +19,7 @@ class RecoveryWordsShown(msgspec.Struct, frozen=True):
 @post(
     "/recovery-words",
     status_code=200,
-    opt={"action": "recovery_words.reveal", "once": False},
+    opt={"action": "recovery_words.reveal", "once": False, "fresh": True},
     summary="Show the recovery words",
     responses=usual(s409="They were shown and confirmed before (`recovery_words_shown`)."),
 )

@@ -6,12 +6,12 @@ import msgspec
 from litestar import get, patch
 from litestar.params import JSONBody
 
-from clawdbox.accounts import Principal
+from clawdbox.accounts import Principal, rules
 from clawdbox.errors import Conflict
 from clawdbox.web.box import Box
-from clawdbox.web.gate import role_forbidden
+from clawdbox.web.gate import check_fresh, role_forbidden
 from clawdbox.web.problems import usual
-from clawdbox.web.visit import Req, at
+from clawdbox.web.visit import Req, at, visit_of
 
 Mode = Literal["ask_everything", "read_freely", "unattended"]
 
@@ -67,18 +67,22 @@ async def get_settings(request: Req) -> OneSettings:
     responses=usual(422, s409="Loopback was allowed when the box was started (`allow_loopback_fixed`)."),
 )
 async def change_settings(request: Req, data: JSONBody[SettingsPatch]) -> OneSettings:
-    """`allow_loopback` is the owner's to choose."""
+    """`allow_loopback` is the owner's to choose. To let agents ask less, or to allow it, a person has to be there."""
     box, who = at(request)
-    if data.allow_loopback is not None:
-        await _allow_loopback(box, who, data.allow_loopback)
     given = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not None}
-    given.pop("allow_loopback", None)
+    allowed = given.pop("allow_loopback", None)
+    if allowed is not None:
+        await _check_loopback(box, who, allowed)
+    if allowed or rules.lowers_settings(await box.accounts.settings(who.account_id), given):
+        await check_fresh(box, visit_of(request.scope))
+    if allowed is not None and allowed != await box.connections.loopback_allowed():
+        await box.connections.allow_loopback(who.actor, allowed)
     if given:
         await box.accounts.change_settings(who.actor, who.account_id, given)
     return await _view(box, who)
 
 
-async def _allow_loopback(box: Box, who: Principal, allowed: bool) -> None:
+async def _check_loopback(box: Box, who: Principal, allowed: bool) -> None:
     if allowed == await box.connections.loopback_allowed():
         return
     if who.account.role != "owner":
@@ -88,7 +92,6 @@ async def _allow_loopback(box: Box, who: Principal, allowed: bool) -> None:
             "allow_loopback_fixed",
             "The box was started with --allow-loopback. Start it without, to choose here.",
         )
-    await box.connections.allow_loopback(who.actor, allowed)
 
 
 async def _view(box: Box, who: Principal) -> OneSettings:

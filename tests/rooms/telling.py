@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from clawdbox.accounts import Device
 from clawdbox.app import Box
 from clawdbox.events import Actor
 from clawdbox.ids import new_id
@@ -35,7 +36,7 @@ class Teller:
         """Events of the box's own making are taken, and there are a browser, a connection and a session."""
         await self.box.notifier.relay.take_all()
         code = await self.box.accounts.make_pairing_code(Actor(), self.account_id)
-        granted = await self.box.accounts.pair(code.code, "Phone", None, None)
+        granted = await self.box.accounts.pair(code.code, Device("Phone", None, None))
         self.login_id = granted.login.id
         await self.box.store.write(self._place)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from clawdbox.accounts import Account, Accounts
+from clawdbox.accounts import Account, Accounts, Device
 from clawdbox.accounts.model import Granted
 from clawdbox.errors import Conflict, Invalid, NotFound, Problem, Unauthorized
 from clawdbox.events import Actor, Hub, Ledger
@@ -35,12 +35,12 @@ async def owner(accounts: Accounts) -> Account:
 
 async def paired(accounts: Accounts, account: Account) -> Granted:
     code = await accounts.make_pairing_code(SYSTEM, account.id)
-    return await accounts.pair(code.code, "Phone", "192.0.2.1", "Firefox")
+    return await accounts.pair(code.code, Device("Phone", "192.0.2.1", "Firefox"))
 
 
 async def refused(accounts: Accounts, code: str) -> Unauthorized:
     with pytest.raises(Unauthorized) as problem:
-        await accounts.pair(code, None, None, None)
+        await accounts.pair(code, Device(None, None, None))
     return problem.value
 
 
@@ -55,7 +55,7 @@ async def test_the_owner_is_made_once(accounts: Accounts, owner: Account) -> Non
 
 async def test_a_code_is_traded_for_a_login_once(accounts: Accounts, owner: Account, store: Store) -> None:
     code = await accounts.make_pairing_code(SYSTEM, owner.id)
-    granted = await accounts.pair(code.code, "Bob's phone", "192.0.2.1", "Firefox")
+    granted = await accounts.pair(code.code, Device("Bob's phone", "192.0.2.1", "Firefox"))
     assert granted.account == owner
     assert (granted.login.kind, granted.login.scope, granted.login.device_name) == (
         "browser",
@@ -71,7 +71,8 @@ async def test_a_code_is_traded_for_a_login_once(accounts: Accounts, owner: Acco
 async def test_of_two_phones_at_once_one_is_paired(accounts: Accounts, owner: Account) -> None:
     code = await accounts.make_pairing_code(SYSTEM, owner.id)
     outcomes = await asyncio.gather(
-        *(accounts.pair(code.code, f"Phone {n}", None, None) for n in range(5)), return_exceptions=True
+        *(accounts.pair(code.code, Device(f"Phone {n}", None, None)) for n in range(5)),
+        return_exceptions=True,
     )
     assert sum(isinstance(outcome, Granted) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, Unauthorized) for outcome in outcomes) == 4
@@ -81,7 +82,7 @@ async def test_of_two_phones_at_once_one_is_paired(accounts: Accounts, owner: Ac
 async def test_a_code_expires_after_ten_minutes(accounts: Accounts, owner: Account, clock: HandClock) -> None:
     early, late = [await accounts.make_pairing_code(SYSTEM, owner.id) for _ in range(2)]
     clock.turn(598)
-    await accounts.pair(early.code, None, None, None)
+    await accounts.pair(early.code, Device(None, None, None))
     clock.turn(2.1)
     await refused(accounts, late.code)
 
@@ -90,7 +91,7 @@ async def test_wrong_used_and_expired_codes_are_refused_alike(
     accounts: Accounts, owner: Account, clock: HandClock
 ) -> None:
     used, expired = [await accounts.make_pairing_code(SYSTEM, owner.id) for _ in range(2)]
-    await accounts.pair(used.code, None, None, None)
+    await accounts.pair(used.code, Device(None, None, None))
     answers = [await refused(accounts, code) for code in (used.code, "", "x", "x" * 10_000, "é\0")]
     clock.turn(601)
     answers.append(await refused(accounts, expired.code))
@@ -101,7 +102,7 @@ async def test_neither_code_nor_token_is_kept_or_shown(
     accounts: Accounts, owner: Account, store: Store
 ) -> None:
     code = await accounts.make_pairing_code(SYSTEM, owner.id)
-    granted = await accounts.pair(code.code, None, None, None)
+    granted = await accounts.pair(code.code, Device(None, None, None))
     script = await accounts.create_token(SYSTEM, owner.id, "ci", store.clock.now() + timedelta(days=1))
     await accounts.authenticate(granted.token, None)
     kept = ""
@@ -115,7 +116,7 @@ async def test_neither_code_nor_token_is_kept_or_shown(
 
 async def test_a_device_s_name_is_made_harmless(accounts: Accounts, owner: Account) -> None:
     code = await accounts.make_pairing_code(SYSTEM, owner.id)
-    granted = await accounts.pair(code.code, "\x1b[2J\u202e" + "x" * 100, None, "UA\n\0" + "y" * 1000)
+    granted = await accounts.pair(code.code, Device("\x1b[2J\u202e" + "x" * 100, None, "UA\n\0" + "y" * 1000))
     assert granted.login.device_name == "[2J" + "x" * 61
     assert granted.login.user_agent == "UA" + "y" * 254
 

@@ -88,14 +88,19 @@ def socket_routes() -> list[Route]:
     return [route for route in all_routes() if route.method == "WEBSOCKET"]
 
 
-def _walk() -> Iterator[Route]:
+def all_handlers() -> Iterator[HTTPRouteHandler | WebsocketRouteHandler]:
     for handlers in ROUTES.values():
         for handler in handlers:
             assert isinstance(handler, HTTPRouteHandler | WebsocketRouteHandler)
-            methods = handler.http_methods if isinstance(handler, HTTPRouteHandler) else {"WEBSOCKET"}
-            for method in methods:
-                for path in handler.paths:
-                    template = re.sub(r":\w+}", "}", path)
-                    yield Route(
-                        handler.fn.__name__, str(method), BASE + template, bool(handler.opt.get("public"))
-                    )
+            yield handler
+
+
+def _walk() -> Iterator[Route]:
+    for handler in all_handlers():
+        methods = handler.http_methods if isinstance(handler, HTTPRouteHandler) else {"WEBSOCKET"}
+        for method in methods:
+            for path in handler.paths:
+                template = re.sub(r":\w+}", "}", path)
+                yield Route(
+                    handler.fn.__name__, str(method), BASE + template, bool(handler.opt.get("public"))
+                )

@@ -6,6 +6,7 @@ import msgspec
 
 from clawdbox import names, net
 from clawdbox.errors import Conflict, Invalid, Problem
+from clawdbox.policy import Tier
 from clawdbox.ssh.model import Connection, HostKey, TestResult
 
 # Causes of a failed dial that are about the host key, whatever the wire calls them.
@@ -51,6 +52,15 @@ def _loopback_hint(reason: str) -> str:
     if "loopback" not in reason:
         return ""
     return " The owner can allow loopback in Settings, or start the box with --allow-loopback."
+
+
+_TIERS = tuple(Tier)  # the strictest first
+
+
+def lowers_policy(before: Connection, tier: Tier | None, judge_people: bool | None) -> bool:
+    """Whether more would run on this server unasked than before."""
+    laxer = tier is not None and _TIERS.index(tier) > _TIERS.index(Tier(before.tier))
+    return laxer or (before.judge_people and judge_people is False)
 
 
 def edited(
