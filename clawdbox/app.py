@@ -18,7 +18,6 @@ from clawdbox.approvals.service import Approvals
 from clawdbox.clock import Clock
 from clawdbox.errors import NotFound, StartRefused
 from clawdbox.events import Actor, Hub, Ledger
-from clawdbox.events import sql as event_sql
 from clawdbox.events.audit_keys import AuditKeys
 from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AUDIT_FILE, AuditFile
@@ -32,7 +31,9 @@ from clawdbox.notify.service.relay import Relay, Screens
 from clawdbox.notify.service.vapid import Vapid
 from clawdbox.notify.wire.send import Sender
 from clawdbox.recovery import Recovery
+from clawdbox.rotation import Rotation
 from clawdbox.settings import Settings
+from clawdbox.slots import Slots
 from clawdbox.ssh.service.connections import Connections
 from clawdbox.ssh.service.control_sockets import ControlSockets
 from clawdbox.ssh.service.dialling import Addresses, Dialler
@@ -110,15 +111,22 @@ class Box:
     notify_channels: Channels
     notifier: Notifier
     recovery: Recovery
+    rotation: Rotation
+    slots: Slots
     owner: Account
 
-    def __init__(self, data_dir: Path, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, settings: Settings, clock: Clock | None = None, keyring: Keyring | None = None
+    ) -> None:
+        """`keyring` is one that a passphrase opened; without it the box opens its own."""
         self.data_dir = data_dir
         self.settings = settings
         self.clock = clock or Clock.from_environment()
         self.hub = Hub()
         self.metrics = Metrics()
         self.stopping = asyncio.Event()
+        self.is_offline = False  # opened for one command, while no box runs
+        self.unlocked = keyring
         self.addresses = Addresses(settings)
         self._jobs: list[AuditFile | Janitor | Notifier | Recordings] = []
         self._demo: DemoServer | None = None
@@ -131,6 +139,7 @@ class Box:
         database = self.data_dir / DATABASE
         words = self._open_keyring(database)
         fresh = verify_database(self.keyring, database) == "new"
+        self.keyring.settle_host_key()
         migrate(database, self.clock.now())
         database.chmod(0o600)
         self.store = Store.open(database, self.clock)
@@ -138,13 +147,15 @@ class Box:
         if fresh:
             await self.store.write(self._bind_database)
         self._wire(words)
-        await self._keep_audit_key()
+        await self.audit_keys.start(self.store)
         await self.connections.load_loopback()
         self.owner = await self.accounts.ensure_owner()
 
     def _open_keyring(self, database: Path) -> RecoveryWords | None:
         words = None
-        if Keyring.exists(self.data_dir):
+        if self.unlocked:
+            self.keyring = self.unlocked
+        elif Keyring.exists(self.data_dir):
             self.keyring = Keyring.open(self.data_dir, database=database)
         else:
             instance_id = new_id(datetime.now(UTC))
@@ -156,12 +167,6 @@ class Box:
         for key, value in self.keyring.meta_rows().items():
             tx.run("INSERT OR REPLACE INTO box_meta VALUES (?, ?)", (key, value))
 
-    async def _keep_audit_key(self) -> None:
-        """Before the first row is signed with it. A database from before there were such rows gets its first one."""
-        key_id = self.sealer.active_key_id
-        if not await self.store.read(lambda r: event_sql.has_audit_key(r, key_id)):
-            await self.store.write(self.audit_keys.keep)
-
     def _wire(self, words: RecoveryWords | None) -> None:
         store, settings = self.store, self.settings
         self.audit_keys = AuditKeys(self.sealer)
@@ -169,6 +174,8 @@ class Box:
         self.keys = Keys(store, self.ledger, self.sealer, lease_sql.open_with_keypair)
         self.accounts = Accounts(store, self.ledger, settings, self._make_key)
         self.recovery = Recovery(store, self.ledger, self.keyring, words)
+        self.rotation = Rotation(store, self.ledger, self.keyring, self.audit_keys, self.recovery)
+        self.slots = Slots(store, self.ledger, self.keyring)
         dialler = Dialler(settings, self.addresses, self.keys)
         trail = Trail(self.ledger)
         self.host_authorities = HostAuthorities(store, self.ledger, trail)
@@ -294,6 +301,7 @@ class Box:
         janitor.start()
         await self.recordings.start()
         self.notifier.start()
+        self.rotation.start()
         self._jobs = [janitor, self.recordings, self.notifier, audit_file]
         if self.settings.demo:
             await self._start_demo()
@@ -320,15 +328,21 @@ class Box:
             await self._demo.stop()
         for job in self._jobs:
             await job.stop()
+        await self.rotation.stop()
         await self.store.close()
 
     @classmethod
     @asynccontextmanager
     async def offline(
-        cls, data_dir: Path, settings: Settings, clock: Clock | None = None
+        cls,
+        data_dir: Path,
+        settings: Settings,
+        clock: Clock | None = None,
+        keyring: Keyring | None = None,
     ) -> AsyncIterator["Box"]:
         """A box that serves nothing, for a command when no box runs. The caller holds the instance lock."""
-        box = cls(data_dir, settings, clock)
+        box = cls(data_dir, settings, clock, keyring)
+        box.is_offline = True
         await box.open()
         audit_file = AuditFile(data_dir / AUDIT_FILE, box.store, box.hub)
         try:

@@ -10,10 +10,10 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,8 +21,14 @@ from clawdbox import logs
 from clawdbox.admin.verbs import Answer, perform
 from clawdbox.errors import Invalid, Problem
 
-if TYPE_CHECKING:
-    from clawdbox.app import Box
+
+class Holder(Protocol):
+    """Whose socket it is: a box, or one that still waits for its passphrase."""
+
+    data_dir: Path
+
+
+Perform = Callable[[Any, str, object], Awaitable[Answer]]
 
 log = logs.get("admin")
 SOCKET = "admin.sock"
@@ -34,8 +40,11 @@ _IDLE_TIMEOUT_S = 60.0
 class AdminSocket:
     """Answers the verbs for the life of a box. `path` is where it listens."""
 
-    def __init__(self, box: "Box", environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, box: Holder, environment: Mapping[str, str] = os.environ, perform: Perform = perform
+    ) -> None:
         self._box = box
+        self._perform = perform
         self.path = socket_path(box.data_dir, environment)
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.Task[None]] = set()
@@ -68,6 +77,8 @@ class AdminSocket:
                 await self._answer_all(reader, writer)
         except (ConnectionError, TimeoutError, asyncio.LimitOverrunError, ValueError):
             pass  # gone, silent or too long: nothing was begun that would have to be undone
+        except asyncio.CancelledError:
+            pass  # the box stops; asyncio 3.11 would complain of a cancelled caller
         finally:
             self._callers.discard(caller)
             writer.close()
@@ -83,7 +94,7 @@ class AdminSocket:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return _problem(Invalid("request", f"This is no request: {error}."))
         try:
-            result = await perform(self._box, request.verb, request.args)
+            result = await self._perform(self._box, request.verb, request.args)
         except Problem as problem:
             return _problem(problem)
         except Exception:

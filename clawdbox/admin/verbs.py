@@ -19,11 +19,14 @@ from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AUDIT_FILE
 from clawdbox.ssh.rules import control_config
 from clawdbox.store import Reader
+from clawdbox.vault import SlotType
 
 if TYPE_CHECKING:
     from clawdbox.app import Box
 
 Text = Annotated[str, msgspec.Meta(max_length=200)]
+Passphrase = Annotated[str, msgspec.Meta(max_length=1024)]
+_SLICE_S = 0.5
 Answer = dict[str, Any]
 
 
@@ -50,6 +53,37 @@ class ById(Args, frozen=True):
 class NewAccount(Args, frozen=True):
     name: Text
     role: Literal["owner", "operator", "viewer"] = "operator"
+
+
+class Rotate(Args, frozen=True):
+    """`reveal` also answers the new recovery words, for a terminal."""
+
+    passphrase: Passphrase | None = None
+    reveal: bool = False
+
+
+class Reveal(Args, frozen=True):
+    reveal: bool = False
+
+
+class Unlock(Args, frozen=True):
+    passphrase: Passphrase
+
+
+class WordsWritten(Args, frozen=True):
+    words_id: Text
+
+
+class AddSlot(Args, frozen=True):
+    """A passphrase comes with its text; `os` is a host key in the keyring of the operating system."""
+
+    kind: Literal["passphrase", "host", "os"]
+    passphrase: Passphrase | None = None
+
+
+class RemoveSlot(Args, frozen=True):
+    kind: Literal["passphrase", "host", "recovery"]
+    even_the_last: bool = False
 
 
 class WhoseAgents(OfAccount, frozen=True):
@@ -131,7 +165,51 @@ async def disable_account(box: "Box", args: ById) -> Answer:
 
 async def keyring_status(box: "Box", _args: Args) -> Answer:
     status: Answer = msgspec.to_builtins(box.keyring.status())
-    return {**status, "recovery_words_pending": box.recovery.pending}
+    resealing = msgspec.to_builtins(await box.rotation.progress())
+    return {**status, "resealing": resealing, "recovery_words_pending": box.recovery.pending}
+
+
+async def rotate_keyring(box: "Box", args: Rotate) -> Answer:
+    """Begin a rotation, or go on with one; a running box goes on by itself, whoever asks or not."""
+    begun = await box.rotation.begin(SYSTEM, args.passphrase)
+    if not box.is_offline:
+        box.rotation.continue_in_background()
+    shown = await _shown_words(box) if begun and args.reveal else {}
+    return {"begun": begun, **shown}
+
+
+async def reseal_keyring(box: "Box", _args: Args) -> Answer:
+    """Go on for a moment, and say how far it has come."""
+    progress = await box.rotation.run(_SLICE_S)
+    return {**msgspec.to_builtins(progress), "done": progress.is_done}
+
+
+async def unlock(_box: "Box", _args: Unlock) -> Answer:
+    """A box that waits for its passphrase answers this itself (`cli/locked.py`)."""
+    raise Conflict("not_locked", "This box is open already.")
+
+
+async def renew_words(box: "Box", args: Reveal) -> Answer:
+    await box.recovery.renew(box.keyring.renew_recovery)
+    await box.store.write(lambda tx: box.ledger.audit(tx, SYSTEM, "recovery_words.renew"))
+    return await _shown_words(box) if args.reveal else {}
+
+
+async def words_written(box: "Box", args: WordsWritten) -> Answer:
+    await box.recovery.confirm_these(SYSTEM, args.words_id)
+    return {}
+
+
+async def add_slot(box: "Box", args: AddSlot) -> Answer:
+    if args.kind != "passphrase":
+        return {"where": await box.slots.set_host_key(SYSTEM, in_os=args.kind == "os")}
+    await box.slots.set_passphrase(SYSTEM, args.passphrase or "")
+    return {"where": "a passphrase"}
+
+
+async def remove_slot(box: "Box", args: RemoveSlot) -> Answer:
+    await box.slots.remove(SYSTEM, SlotType(args.kind), even_the_last=args.even_the_last)
+    return {}
 
 
 async def list_audit(box: "Box", args: AuditPage) -> Answer:
@@ -216,6 +294,13 @@ VERBS: Mapping[str, Verb] = {
     "account.enable": Verb(enable_account, ById),
     "account.disable": Verb(disable_account, ById),
     "keyring.status": Verb(keyring_status),
+    "keyring.rotate": Verb(rotate_keyring, Rotate),
+    "keyring.reseal": Verb(reseal_keyring),
+    "keyring.unlock": Verb(unlock, Unlock, needs_running=True),
+    "keyring.renew-words": Verb(renew_words, Reveal),
+    "keyring.words-written": Verb(words_written, WordsWritten),
+    "keyring.add-slot": Verb(add_slot, AddSlot),
+    "keyring.remove-slot": Verb(remove_slot, RemoveSlot),
     "audit.list": Verb(list_audit, AuditPage),
     "audit.verify": Verb(verify_audit),
     "ssh-config": Verb(ssh_config, OfAccount, needs_running=True),
@@ -249,6 +334,11 @@ def reach(box: "Box") -> Reach:
     host = urlsplit(box.address).hostname or ""
     only_here = host == "localhost" or net.is_loopback(host)
     return Reach(box.address, None if only_here else box.address)
+
+
+async def _shown_words(box: "Box") -> Answer:
+    """For the terminal that asks, over a socket that is its user's alone."""
+    return {"words": await box.recovery.reveal(), "words_id": box.recovery.words_id}
 
 
 async def _accounts(box: "Box", name: str | None) -> list[Account]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from clawdbox.cli import exits, lock, paths, running
+from clawdbox.cli import exits, lock, passphrase, paths, running
 from clawdbox.errors import Problem
 
 Answer = dict[str, Any]
@@ -36,7 +36,7 @@ def ask(data_dir: Path, verb: str, **args: Any) -> Answer:
             if not wanted.needs_running:
                 return _ask_offline(data_dir, verb, args)
             if not lock.is_held(data_dir):
-                raise _not_running(data_dir)
+                raise not_running(data_dir)
         except exits.Stop as problem:
             if problem.code != "box_running" or time.monotonic() > deadline:
                 raise
@@ -49,7 +49,7 @@ def _check_folder(data_dir: Path, makes_box: bool, needs_running: bool) -> None:
     if makes_box:
         paths.prepare(data_dir)
     elif not os.path.lexists(data_dir / paths.KEYRING):
-        raise _not_running(data_dir) if needs_running else no_box(data_dir)
+        raise not_running(data_dir) if needs_running else no_box(data_dir)
 
 
 def no_box(data_dir: Path) -> exits.Stop:
@@ -60,7 +60,7 @@ def no_box(data_dir: Path) -> exits.Stop:
     )
 
 
-def _not_running(data_dir: Path) -> exits.Stop:
+def not_running(data_dir: Path) -> exits.Stop:
     return exits.Stop(
         "box_unreachable",
         f"No box is running in {data_dir}. Start it with `clawdbox serve`, or choose another with --data-dir or --demo.",
@@ -117,7 +117,8 @@ def _ask_offline(data_dir: Path, verb: str, args: Answer) -> Answer:
     from clawdbox.app import Box
 
     async def run() -> Answer:
-        async with Box.offline(data_dir, settings.load(data_dir, {})) as box:
+        keyring = passphrase.unlocked(data_dir)
+        async with Box.offline(data_dir, settings.load(data_dir, {}), keyring=keyring) as box:
             return await perform(box, verb, args)
 
     logs.configure("warning")

@@ -14,13 +14,14 @@ import click
 import msgspec
 
 from clawdbox import __version__
-from clawdbox.cli import exits, lock, paths, running, systemd, welcome
+from clawdbox.cli import exits, lock, passphrase, paths, running, systemd, welcome
 from clawdbox.cli.options import data_dir_option, examples
 
 if TYPE_CHECKING:
     from clawdbox.admin import AdminSocket
     from clawdbox.app import Box
     from clawdbox.settings import Settings
+    from clawdbox.vault import Keyring
     from clawdbox.web.server import WebServer
 
 _STOP_S = 10.0
@@ -91,7 +92,8 @@ def serve(data_dir: Path | None, demo: bool | None, show_pairing: bool, **flags:
 
     The first start makes the data folder, the owner's account with its SSH key, and the keyring. On a terminal it
     shows a link that signs in a browser, and once the recovery words; elsewhere it prints neither, and
-    `clawdbox pair` makes a link.
+    `clawdbox pair` makes a link. A box that opens with a passphrase asks for it on a terminal; without one it serves a
+    page that takes it, and nothing else until then.
 
     Every setting can also stand in config.toml in the data folder, or in the environment as CLAWDBOX_<NAME>.
     """
@@ -109,7 +111,8 @@ def run(start: Start) -> int:
     logs.configure(_log_level(start, chosen))
     with lock.held(start.data_dir, _LOCK_S):
         running.remove(start.data_dir)  # a box that was killed could not
-        return _run_loop(start, chosen)
+        keyring = passphrase.unlocked(start.data_dir) if sys.stdin.isatty() else None
+        return _run_loop(start, chosen, keyring)
 
 
 def _log_level(start: Start, chosen: "Settings") -> str:
@@ -118,23 +121,29 @@ def _log_level(start: Start, chosen: "Settings") -> str:
     return "warning" if quiet else chosen.log_level
 
 
-def _run_loop(start: Start, chosen: "Settings") -> int:
+def _run_loop(start: Start, chosen: "Settings", keyring: "Keyring | None") -> int:
     from clawdbox.web.server import loop_factory
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_serve(start, chosen))
+        return runner.run(_serve(start, chosen, keyring))
 
 
-async def _serve(start: Start, chosen: "Settings") -> int:
+async def _serve(start: Start, chosen: "Settings", keyring: "Keyring | None") -> int:
     from clawdbox.app import Box
+    from clawdbox.cli import locked
     from clawdbox.web.listening import listen
 
     asked_to_stop = _listen_to_signals()
     sockets = listen(
         chosen.host, chosen.port
     )  # first: a port that is taken costs nothing, and the box knows its own
-    box = Box(start.data_dir, chosen)
+    box = Box(start.data_dir, chosen, keyring=keyring)
     box.own_port = int(sockets[0].getsockname()[1])
+    if keyring is None and passphrase.is_locked(start.data_dir):
+        flags = paths.flags(start.data_dir, start.demo)
+        box.unlocked = await locked.wait_for_passphrase(box, sockets, asked_to_stop, flags)
+        if box.unlocked is None:
+            return exits.OK
     await box.start()
     served = Served(box, sockets)
     try:

@@ -52,8 +52,8 @@ def words(found: Sequence[str], *, demo: bool = False) -> str:
             "",
             *lines,
             "",
-            "They are the second way to the keys of this box, for the day its host.key is lost. No command takes them",
-            "yet: back up the data folder, too. Whoever has both the words and that folder has your servers.",
+            "They are the second way to the keys of this box, for the day its host.key is lost: `clawdbox keyring recover`",
+            "takes them. Back up the data folder, too. Whoever has both the words and that folder has your servers.",
             "",
         ]
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from clawdbox.errors import Problem
 from clawdbox.events import sql
-from clawdbox.store import Reader, Tx
+from clawdbox.store import Reader, Store, Tx
 from clawdbox.vault import BOX, Label, Sealer
 
 KeyId = str | None  # None: a row from before rows named their key
@@ -35,6 +35,12 @@ class AuditKeys:
             if key is not None:
                 found[row["key_id"]] = found[None] = key
         return found
+
+    async def start(self, store: Store) -> None:
+        """Before the first row is signed. A database from before rows named their key gets its first one here."""
+        key_id, _ = self.active()
+        if key_id and not await store.read(lambda r: sql.has_audit_key(r, key_id)):
+            await store.write(self.keep)
 
     def keep(self, tx: Tx) -> None:
         """Put the active key beside the earlier ones; nothing happens when it is there."""

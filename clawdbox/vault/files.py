@@ -16,6 +16,7 @@ from clawdbox.errors import StartRefused, Unavailable
 
 KEYRING = "master.keyring"
 HOST_KEY = "host.key"
+NEXT_HOST_KEY = "host.key.next"
 CREDENTIAL = "clawdbox-host-key"
 
 
@@ -82,11 +83,28 @@ def _write(folder_fd: int, name: str, content: bytes) -> None:
     os.fsync(folder_fd)
 
 
+def rename_private(folder_fd: int, name: str, to: str) -> None:
+    """Raises FileNotFoundError. Still so after a power cut."""
+    os.rename(name, to, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+    os.fsync(folder_fd)
+
+
+def remove_private(folder_fd: int, name: str) -> None:
+    """One that is not there is as good as removed."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder_fd)
+        os.fsync(folder_fd)
+
+
 def credential_path(environ: Mapping[str, str]) -> Path | None:
     """The host key that systemd hands over, when it does (systemd.exec(5), $CREDENTIALS_DIRECTORY)."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(folder, CREDENTIAL) if folder else None
     return path if path is not None and os.path.lexists(path) else None
+
+
+def has_credential(environ: Mapping[str, str] = os.environ) -> bool:
+    return credential_path(environ) is not None
 
 
 def read_credential(path: Path, limit: int) -> bytes | None:

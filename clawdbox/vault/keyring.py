@@ -1,31 +1,32 @@
 """The master keyring: made once, opened at every start, and refused before anything is written."""
 
+import functools
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 
 import msgspec
 
 from clawdbox.errors import Conflict, Problem, StartRefused
-from clawdbox.store.peek import has_content, peek_meta
-from clawdbox.vault import files
-from clawdbox.vault.host import HostKey, existing_host_key, new_or_existing_host_key
+from clawdbox.store.peek import peek_meta
+from clawdbox.vault import files, host, opening, refusals
 from clawdbox.vault.model import (
     KEY_BYTES,
     MAGIC,
-    NONCE_BYTES,
     VERSION,
     HostSlot,
     KeyEntry,
     KeyringFile,
     KeyringStatus,
     KeyState,
-    KeyStatus,
+    PassphraseSlot,
     RecoverySlot,
     Slot,
+    SlotType,
 )
-from clawdbox.vault.rules import keyfile, slots, words
+from clawdbox.vault.rules import keyfile, passphrase, slots, words
 from clawdbox.vault.seal import BOX, Sealer
 from clawdbox.vault.secret import RecoveryWords, Secret
 
@@ -33,17 +34,35 @@ INSTANCE_ID = "instance_id"
 CHECK = "keyring_check"
 _CHECK_PLACE = ("box_meta", CHECK, "value", BOX)
 _CHECK_TEXT = b"clawdbox keyring check"
-_SALT_BYTES = 32
-S = TypeVar("S", bound=HostSlot | RecoverySlot)
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _one_at_a_time(
+    change: Callable[Concatenate["Keyring", P], T],
+) -> Callable[Concatenate["Keyring", P], T]:
+    """Changes run in threads, since stretching a passphrase takes its time."""
+
+    @functools.wraps(change)
+    def alone(self: "Keyring", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._changing:
+            return change(self, *args, **kwargs)
+
+    return alone
 
 
 class Keyring:
-    """An opened keyring. Use `create`, `open` or `open_with_words`."""
+    """An opened keyring. Use `create`, `open`, `open_with_passphrase` or `open_with_words`.
+
+    What changes the file replaces it whole: `keyring_changed` when another process did so meanwhile.
+    """
 
     def __init__(self, data_dir: Path, file: KeyringFile, masters: dict[str, Secret]) -> None:
         self._data_dir = data_dir
         self._file = file
         self._masters = masters
+        self._changing = threading.Lock()
+        self._sealer = Sealer(file.instance_id, file.active, masters)
 
     def __repr__(self) -> str:
         return f"<Keyring instance={self.instance_id} active={self._file.active}>"
@@ -64,46 +83,58 @@ class Keyring:
         """Make the first key. Beside a database without its keyring this would lose what is sealed in it: refused."""
         if cls.exists(data_dir):
             raise Conflict("keyring_exists", f"{data_dir / files.KEYRING} exists already.")
-        _refuse_orphaned_database(data_dir, database)
+        opening.refuse_orphaned_database(data_dir, database)
         files.prepare_folder(data_dir)
         entropy = os.urandom(KEY_BYTES)
-        with files.opened_folder(data_dir) as folder:
-            host_key = new_or_existing_host_key(folder, data_dir, environ)
+        with opening.opened(data_dir, environ) as folder:
+            host_key = host.new_or_existing_host_key(folder)
             key_id, master = os.urandom(8).hex(), os.urandom(KEY_BYTES)
             entry = KeyEntry(
                 id=key_id,
                 state=KeyState.ACTIVE,
                 slots=(
-                    _wrap(HostSlot, instance_id, key_id, host_key.secret, master),
-                    _wrap(RecoverySlot, instance_id, key_id, Secret(entropy), master),
+                    opening.wrap(HostSlot, instance_id, key_id, host_key.secret, master),
+                    opening.wrap(RecoverySlot, instance_id, key_id, Secret(entropy), master),
                 ),
             )
             file = KeyringFile(magic=MAGIC, v=VERSION, instance_id=instance_id, active=key_id, keys=(entry,))
             content = keyfile.encode(file)
             keyfile.decode(content)  # an instance id that could not be read back must not be written
-            files.write_private(folder, files.KEYRING, content)
+            files.write_private(folder.fd, files.KEYRING, content)
         recovery = RecoveryWords(words.to_words(entropy))
         cls.open_with_words(data_dir, " ".join(recovery.reveal()))
         return cls.open(data_dir, database=database, environ=environ), recovery
 
     @classmethod
     def open(cls, data_dir: Path, *, database: Path, environ: Mapping[str, str] = os.environ) -> "Keyring":
-        """Open with the host key. Writes nothing; every refusal is a StartRefused."""
-        with files.opened_folder(data_dir) as folder:
-            file = _read(folder, data_dir, database)
-            host_key = existing_host_key(folder, data_dir, environ)
-        masters = _unwrap_all(file, HostSlot, host_key.secret)
+        """Open with the host key. Writes nothing; every refusal is a StartRefused.
+
+        `keyring_locked` says that the passphrase opens it, `keyring_no_slot` that only the words do.
+        """
+        with opening.opened(data_dir, environ) as folder:
+            file = opening.read(folder, database)
+            masters = opening.open_unattended(file, folder)
+        return cls(data_dir, file, masters)
+
+    @classmethod
+    def open_with_passphrase(cls, data_dir: Path, text: str, *, database: Path | None = None) -> "Keyring":
+        """Raises Problem("passphrase_wrong"). Takes a while on purpose, and 64 MiB: not for the event loop."""
+        with opening.opened(data_dir) as folder:
+            file = opening.read(folder, database)
+        masters = opening.unwrap_all(file, PassphraseSlot, Secret(passphrase.to_bytes(text)))
         if masters is None:
-            raise _wrong_host_key(data_dir, host_key)
+            raise Problem(
+                "passphrase_wrong", "This passphrase does not open the keyring. Mind the Caps Lock key."
+            )
         return cls(data_dir, file, masters)
 
     @classmethod
     def open_with_words(cls, data_dir: Path, text: str) -> "Keyring":
         """Open with the recovery words alone. Raises Problem("words_…") when they are mistyped or another box's."""
         secret = Secret(words.to_entropy(text))
-        with files.opened_folder(data_dir) as folder:
-            file = _read(folder, data_dir, None)
-        masters = _unwrap_all(file, RecoverySlot, secret)
+        with opening.opened(data_dir) as folder:
+            file = opening.read(folder, None)
+        masters = opening.unwrap_all(file, RecoverySlot, secret)
         if masters is None:
             raise Problem(
                 "words_wrong",
@@ -112,20 +143,133 @@ class Keyring:
             )
         return cls(data_dir, file, masters)
 
+    # slots
+
+    @_one_at_a_time
     def renew_recovery(self) -> RecoveryWords:
         """New words for every key; the old ones open nothing from now on."""
         entropy = os.urandom(KEY_BYTES)
-        entries = tuple(self._with_recovery(entry, Secret(entropy)) for entry in self._file.keys)
-        self._replace(msgspec.structs.replace(self._file, keys=entries))
-        recovery = RecoveryWords(words.to_words(entropy))
-        Keyring.open_with_words(self._data_dir, " ".join(recovery.reveal()))
-        return recovery
+        self._replace_keys(self._wrapped_for(RecoverySlot, Secret(entropy)))
+        return self._recovery(entropy)
+
+    @_one_at_a_time
+    def set_passphrase(self, text: str) -> None:
+        """Instead of the one before, if any. Raises Invalid for one that is too short."""
+        passphrase.check_new(text)
+        self._replace_keys(self._wrapped_for(PassphraseSlot, Secret(passphrase.to_bytes(text))))
+
+    @_one_at_a_time
+    def renew_host_key(self, *, in_os: bool = False, environ: Mapping[str, str] = os.environ) -> None:
+        """A new host key, in `host.key` or in the OS keyring, instead of the one before; killed in between, both open."""
+        with opening.opened(self._data_dir, environ) as folder:
+            secret = host.prepare_next(folder, in_os=in_os)
+            self._replace_keys(self._wrapped_for(HostSlot, secret))
+            host.promote_next(folder)
+
+    @_one_at_a_time
+    def adopt_credential(self, environ: Mapping[str, str] = os.environ) -> None:
+        """The host key that systemd hands over, instead of the one before."""
+        with opening.opened(self._data_dir, environ) as folder:
+            found, flaw = host.host_keys(folder)
+            if flaw or not found or files.credential_path(environ) is None:
+                raise flaw or refusals.no_credential()
+            self._replace_keys(self._wrapped_for(HostSlot, found[0].secret))
+            host.forget_host_key(folder)
+
+    @_one_at_a_time
+    def remove_slot(self, kind: SlotType, environ: Mapping[str, str] = os.environ) -> None:
+        """Raises Conflict: `slot_missing`, or `slot_recovery` for the one that stays."""
+        if kind is SlotType.RECOVERY:
+            raise Conflict(
+                "slot_recovery",
+                "The recovery words stay: they are the way in when all else is lost. `clawdbox keyring renew-words` makes new ones.",
+            )
+        if kind not in self.slots:
+            raise Conflict("slot_missing", f"This keyring has no slot of the kind {kind}.", slot=kind)
+        self._replace_keys(
+            tuple(
+                msgspec.structs.replace(
+                    entry, slots=tuple(slot for slot in entry.slots if slots.slot_type(slot) is not kind)
+                )
+                for entry in self._file.keys
+            )
+        )
+        if kind is SlotType.HOST:
+            with opening.opened(self._data_dir, environ) as folder:
+                host.forget_host_key(folder)
+
+    @_one_at_a_time
+    def settle_host_key(self, environ: Mapping[str, str] = os.environ) -> None:
+        """Finish what a change of the host key left when it was killed. At a start, once the database is known to fit."""
+        with opening.opened(self._data_dir, environ) as folder:
+            if not os.path.lexists(self._data_dir / files.NEXT_HOST_KEY):
+                return
+            found, _ = host.host_keys(folder)
+            fits = [key for key in found if opening.unwrap_all(self._file, HostSlot, key.secret) is not None]
+            if fits and fits[0].is_next:
+                host.promote_next(folder)
+            else:
+                host.forget_next(folder)
+
+    @property
+    def slots(self) -> tuple[SlotType, ...]:
+        """What opens it."""
+        return tuple(slots.slot_type(slot) for slot in self._active_entry.slots)
+
+    @property
+    def words_id(self) -> str:
+        """Another one with each new set of words; it tells nothing of them."""
+        slot = slots.find(self._active_entry, RecoverySlot)
+        assert slot is not None
+        return slot.nonce.hex()
+
+    # keys
+
+    @property
+    def old_keys(self) -> tuple[str, ...]:
+        """Those that only open what is not sealed anew yet."""
+        return tuple(entry.id for entry in self._file.keys if entry.state is KeyState.DECRYPT_ONLY)
+
+    def check_rotation(self, text: str | None, environ: Mapping[str, str] = os.environ) -> None:
+        """What `rotate` would refuse, before anything is changed."""
+        self._secrets(text, environ)
+
+    @_one_at_a_time
+    def rotate(self, text: str | None, environ: Mapping[str, str] = os.environ) -> RecoveryWords:
+        """Add a key and seal with it from now on; the others only open. It has the same slots, and new words.
+
+        `text` is the passphrase, where there is one. Raises Problem: `passphrase_needed`, `passphrase_wrong`.
+        """
+        secrets = self._secrets(text, environ)
+        entropy = os.urandom(KEY_BYTES)
+        key_id, master = os.urandom(8).hex(), Secret(os.urandom(KEY_BYTES))
+        old = tuple(
+            msgspec.structs.replace(entry, state=KeyState.DECRYPT_ONLY)
+            for entry in self._wrapped_for(RecoverySlot, Secret(entropy))
+        )
+        made = [
+            opening.wrap(kind, self.instance_id, key_id, secret, master.reveal()) for kind, secret in secrets
+        ]
+        made.append(opening.wrap(RecoverySlot, self.instance_id, key_id, Secret(entropy), master.reveal()))
+        entry = KeyEntry(id=key_id, state=KeyState.ACTIVE, slots=tuple(made))
+        self._replace(msgspec.structs.replace(self._file, active=key_id, keys=(*old, entry)))
+        self._adopt({**self._masters, key_id: master})
+        return self._recovery(entropy)
+
+    @_one_at_a_time
+    def drop_key(self, key_id: str) -> None:
+        """An old key that nothing refers to any more."""
+        if key_id not in self.old_keys:
+            raise ValueError("this key is in use")
+        self._replace_keys(tuple(entry for entry in self._file.keys if entry.id != key_id))
+        self._adopt({name: master for name, master in self._masters.items() if name != key_id})
 
     def status(self) -> KeyringStatus:
-        return _status(self._file)
+        return opening.status(self._file)
 
     def sealer(self) -> Sealer:
-        return Sealer(self.instance_id, self._file.active, self._masters)
+        """The one for the life of this keyring: a rotation reaches whoever holds it."""
+        return self._sealer
 
     def check_row(self) -> str:
         """A value that only this keyring opens, for `box_meta`."""
@@ -148,26 +292,70 @@ class Keyring:
         """The two rows of `box_meta` that bind a new database to this keyring."""
         return {INSTANCE_ID: self.instance_id, CHECK: self.check_row()}
 
-    def _with_recovery(self, entry: KeyEntry, secret: Secret) -> KeyEntry:
-        fresh = _wrap(RecoverySlot, self.instance_id, entry.id, secret, self._masters[entry.id].reveal())
-        kept: list[Slot] = [slot for slot in entry.slots if not isinstance(slot, RecoverySlot)]
-        return msgspec.structs.replace(entry, slots=(*kept, fresh))
+    @property
+    def _active_entry(self) -> KeyEntry:
+        return next(entry for entry in self._file.keys if entry.id == self._file.active)
+
+    def _secrets(self, text: str | None, environ: Mapping[str, str]) -> list[tuple[type[Slot], Secret]]:
+        """What opens the slots that a new key is to have, beside its words."""
+        found: list[tuple[type[Slot], Secret]] = []
+        if SlotType.HOST in self.slots:
+            with opening.opened(self._data_dir, environ) as folder:
+                found.append((HostSlot, opening.fitting_host_key(self._file, folder).secret))
+        if SlotType.PASSPHRASE in self.slots:
+            if text is None:
+                raise Problem(
+                    "passphrase_needed", "The new key is to open with the passphrase, too: give it."
+                )
+            secret = Secret(passphrase.to_bytes(text))
+            if opening.unwrap_all(self._file, PassphraseSlot, secret) is None:
+                raise Problem(
+                    "passphrase_wrong", "This passphrase does not open the keyring. Nothing was changed."
+                )
+            found.append((PassphraseSlot, secret))
+        return found
+
+    def _wrapped_for(self, kind: type[Slot], secret: Secret) -> tuple[KeyEntry, ...]:
+        """Every key with a slot for this secret, instead of the one of its kind."""
+        entries = []
+        for entry in self._file.keys:
+            fresh = opening.wrap(kind, self.instance_id, entry.id, secret, self._masters[entry.id].reveal())
+            kept = [slot for slot in entry.slots if not isinstance(slot, kind)]
+            entries.append(msgspec.structs.replace(entry, slots=(*kept, fresh)))
+        return tuple(entries)
+
+    def _recovery(self, entropy: bytes) -> RecoveryWords:
+        """The words, once they were seen to open the file."""
+        recovery = RecoveryWords(words.to_words(entropy))
+        Keyring.open_with_words(self._data_dir, " ".join(recovery.reveal()))
+        return recovery
+
+    def _adopt(self, masters: dict[str, Secret]) -> None:
+        self._masters = masters
+        self._sealer.adopt(self._file.active, masters)
+
+    def _replace_keys(self, entries: tuple[KeyEntry, ...]) -> None:
+        self._replace(msgspec.structs.replace(self._file, keys=entries))
 
     def _replace(self, file: KeyringFile) -> None:
         """Write the file anew, unless another process did: its keys must not be lost."""
-        with files.opened_folder(self._data_dir) as folder:
-            if _read(folder, self._data_dir, None) != self._file:
+        content = keyfile.encode(file)
+        keyfile.decode(content)
+        with opening.opened(self._data_dir) as folder:
+            if opening.read(folder, None) != self._file:
                 raise Conflict(
                     "keyring_changed", "Another process changed the keyring. Restart the box, then try again."
                 )
-            files.write_private(folder, files.KEYRING, keyfile.encode(file))
+            files.write_private(folder.fd, files.KEYRING, content)
         self._file = file
 
 
-def read_status(data_dir: Path) -> KeyringStatus:
-    """What the file says, without any key: for `clawdbox keyring status` on a box that does not start."""
-    with files.opened_folder(data_dir) as folder:
-        return _status(_read(folder, data_dir, None))
+def recover(data_dir: Path, text: str, *, database: Path, environ: Mapping[str, str] = os.environ) -> Keyring:
+    """A new host key for a box whose own is lost. Raises Problem or StartRefused before anything is written."""
+    keyring = Keyring.open_with_words(data_dir, text)
+    verify_database(keyring, database)
+    keyring.renew_host_key(environ=environ)
+    return keyring
 
 
 def verify_database(keyring: Keyring, db_path: Path) -> Literal["new", "matches"]:
@@ -188,61 +376,3 @@ def verify_database(keyring: Keyring, db_path: Path) -> Literal["new", "matches"
         )
     keyring.verify_check_row(meta.get(CHECK, ""))
     return "matches"
-
-
-def _read(folder: int, data_dir: Path, database: Path | None) -> KeyringFile:
-    raw = files.read_private(folder, data_dir, files.KEYRING, keyfile.MAX_BYTES)
-    if raw is not None:
-        return keyfile.decode(raw)
-    if database is not None:
-        _refuse_orphaned_database(data_dir, database)
-    raise StartRefused(
-        "keyring_missing", f"There is no {data_dir / files.KEYRING}.", path=str(data_dir / files.KEYRING)
-    )
-
-
-def _refuse_orphaned_database(data_dir: Path, database: Path) -> None:
-    wal = database.with_name(database.name + "-wal")
-    if has_content(database) or has_content(wal) or database.is_symlink():
-        raise StartRefused(
-            "keyring_missing",
-            f"There is a database ({database}) but no {data_dir / files.KEYRING}. A new key could not open what is sealed "
-            "in it, so none was made. Put back master.keyring from a backup, or move the database away to begin anew.",
-            path=str(data_dir / files.KEYRING),
-        )
-
-
-def _wrong_host_key(data_dir: Path, host_key: HostKey) -> StartRefused:
-    return StartRefused(
-        "keyring_wrong_key",
-        f"The host key ({host_key.source}) does not open {data_dir / files.KEYRING}: it is another box's, or one of the two "
-        "was changed. Put back the pair from a backup: no command takes the recovery words yet. Nothing was changed.",
-        source=host_key.source,
-    )
-
-
-def _wrap(kind: type[S], instance_id: str, key_id: str, secret: Secret, master: bytes | bytearray) -> S:
-    salt, nonce = os.urandom(_SALT_BYTES), os.urandom(NONCE_BYTES)
-    return slots.wrap(kind, instance_id, key_id, secret.reveal(), master, salt, nonce)
-
-
-def _unwrap_all(
-    file: KeyringFile, kind: type[HostSlot] | type[RecoverySlot], secret: Secret
-) -> dict[str, Secret] | None:
-    """Every key, or None: half a keyring would fail later, at some sealed value."""
-    masters = {}
-    for entry in file.keys:
-        slot = slots.find(entry, kind)
-        master = slots.unwrap(slot, file.instance_id, entry.id, secret.reveal()) if slot else None
-        if master is None:
-            return None
-        masters[entry.id] = Secret(master)
-    return masters
-
-
-def _status(file: KeyringFile) -> KeyringStatus:
-    keys = tuple(
-        KeyStatus(id=entry.id, state=entry.state, slots=tuple(slots.slot_type(slot) for slot in entry.slots))
-        for entry in file.keys
-    )
-    return KeyringStatus(instance_id=file.instance_id, active=file.active, keys=keys)

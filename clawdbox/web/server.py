@@ -37,7 +37,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-class _Server(uvicorn.Server):
+class BoxServer(uvicorn.Server):
     """Signals belong to who runs the box."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -63,7 +63,7 @@ class WebServer:
         self.port = int(sockets[0].getsockname()[1])
         self._box = box
         self._face = Face(box, self.port)
-        self._server = _Server(_config(ByHost(app or create_app(box), self._face), self._face))
+        self._server = BoxServer(_config(ByHost(app or create_app(box), self._face), self._face))
 
     async def start(self) -> None:
         """Returns when the sockets are being served."""

@@ -25,7 +25,20 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", MAKEFILE, re.MULTILINE))
 VARIABLES = set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.MULTILINE))
 # Programs of others: that they are spelled right is all that can be said of them here.
-FOREIGN = {"cd", "curl", "git", "sqlite3", "ssh", "ssh-keygen", "sudo", "systemctl", "tailscale", "tail"}
+FOREIGN = {
+    "cd",
+    "curl",
+    "git",
+    "openssl",
+    "sqlite3",
+    "ssh",
+    "ssh-keygen",
+    "sudo",
+    "systemctl",
+    "systemd-creds",
+    "tailscale",
+    "tail",
+}
 # Files and a command that the examples of CONTRIBUTING.md bring; its own test follows those.
 EXAMPLES = {"tests/web/test_greeting.py"}
 # Documents that speak of what there is; the planning ones also of what will be.

@@ -54,6 +54,11 @@ def parse(sealed: str) -> Parts | None:
     return Parts(raw[1 : 1 + _KEY_ID_BYTES].hex(), raw[1 + _KEY_ID_BYTES : _HEAD_BYTES], raw[_HEAD_BYTES:])
 
 
+def key_mark(key_id: str) -> str:
+    """How every value begins that was sealed with this key: version and key id are nine bytes, so twelve of base64."""
+    return base64.b64encode(_VERSION + bytes.fromhex(key_id)).decode()
+
+
 def unseal(kek: KeyMaterial, parts: Parts, place: Place) -> bytearray | None:
     """None when anything differs: key, place or a single bit."""
     plaintext = bytearray(len(parts.ct) - TAG_BYTES)
