@@ -50,6 +50,8 @@ def status(data_dir: Path | None, demo: bool, as_json: bool) -> None:
     click.echo(f"Box {found['instance_id']}, {folder / paths.KEYRING}")
     rows = [{**key, "slots": ", ".join(key["slots"])} for key in found["keys"]]
     tables.show(rows, {"id": "KEY", "state": "STATE", "slots": "OPENED BY"})
+    if found.get("locked"):
+        click.echo("The box waits for its passphrase: clawdbox keyring unlock")
     if len(rows) > 1:
         click.echo(_under_way(found.get("resealing")))
 

@@ -60,6 +60,7 @@ async def test_every_page_is_the_form_and_needs_nothing_from_elsewhere(
     answer = await page.get(path)
     assert answer.status_code == 503
     assert '<form method="post" action="/unlock"' in answer.text
+    assert '<meta name="referrer" content="same-origin">' in answer.text, "else a browser sends Origin: null"
     assert "<script" not in answer.text
     assert "style=" not in answer.text
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
