@@ -74,7 +74,10 @@ class LockedSite:
             body = msgspec.json.encode({"status": "locked", "version": __version__})
             await _send(send, 503, "application/json", body)
         elif visit.route == "/locked.css":
-            await _send(send, 200, "text/css; charset=utf-8", _CSS.encode())
+            # Kept by the browser: the last page is shown while this server ends and the box takes its place.
+            await _send(
+                send, 200, "text/css; charset=utf-8", _CSS.encode(), (b"cache-control", b"max-age=600")
+            )
         elif visit.route == "/unlock" and visit.method == "POST":
             await self._try(visit, scope, receive, send)
         elif visit.route.startswith("/api/") or visit.method not in ("GET", "HEAD"):
@@ -196,7 +199,7 @@ async def _page(send: Send, status: int, content: str, *, refresh: bool = False)
     await _send(send, status, "text/html; charset=utf-8", html.encode())
 
 
-async def _send(send: Send, status: int, kind: str, body: bytes) -> None:
-    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+async def _send(send: Send, status: int, kind: str, body: bytes, *more: tuple[bytes, bytes]) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
