@@ -8,6 +8,10 @@ from pathlib import Path
 
 from clawdbox import logs, net
 from clawdbox.accounts import Account, Accounts
+from clawdbox.accounts.pairing_requests import PairingRequests
+from clawdbox.accounts.passkeys import Passkeys
+from clawdbox.accounts.recovery_codes import RecoveryCodes
+from clawdbox.accounts.terminal_codes import TerminalCodes
 from clawdbox.agents.model_providers.service import ModelProviders
 from clawdbox.agents.runtimes.acp import Acp, CodeAgents
 from clawdbox.agents.runtimes.model import Engines, ModelRuntime
@@ -84,6 +88,10 @@ class Box:
     ledger: Ledger
     keys: Keys
     accounts: Accounts
+    terminal_codes: TerminalCodes
+    passkeys: Passkeys
+    recovery_codes: RecoveryCodes
+    pairing_requests: PairingRequests
     connections: Connections
     host_authorities: HostAuthorities
     imports: Imports
@@ -173,6 +181,10 @@ class Box:
         self.ledger = Ledger(self.audit_keys)
         self.keys = Keys(store, self.ledger, self.sealer, lease_sql.open_with_keypair)
         self.accounts = Accounts(store, self.ledger, settings, self._make_key)
+        self.terminal_codes = TerminalCodes(store, self.accounts)
+        self.passkeys = Passkeys(store, self.ledger, settings, self.accounts)
+        self.recovery_codes = RecoveryCodes(store, self.ledger, self.accounts)
+        self.pairing_requests = PairingRequests(store, self.ledger, self.accounts)
         self.recovery = Recovery(store, self.ledger, self.keyring, words)
         self.rotation = Rotation(store, self.ledger, self.keyring, self.audit_keys, self.recovery)
         self.slots = Slots(store, self.ledger, self.keyring)

@@ -59,6 +59,21 @@ class Granted(msgspec.Struct, frozen=True):
         return f"Granted({self.login.id})"
 
 
+class Passkey(msgspec.Struct, frozen=True):
+    """`sign_count` is how often its authenticator says it was used; those that are synchronized say 0."""
+
+    id: str
+    account_id: str
+    credential_id: str
+    public_key: str
+    sign_count: int
+    rp_id: str
+    label: str
+    backed_up: bool
+    created_at: datetime
+    last_used_at: datetime | None
+
+
 class PairingCode(msgspec.Struct, frozen=True):
     """`code` is shown once; only its hash is kept."""
 

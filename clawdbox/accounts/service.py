@@ -247,6 +247,17 @@ class Accounts:
 
         return await self._store.write(change)
 
+    async def revoke_others(self, who: Principal) -> int:
+        """Sign out everywhere but here, scripts included. How many that were."""
+
+        def change(tx: Tx) -> int:
+            others = [login for login in sql.living_logins(tx, who.account_id) if login.id != who.login.id]
+            for login in others:
+                self._revoke(tx, who.actor, login)
+            return len(others)
+
+        return await self._store.write(change)
+
     def _grant(self, tx: Tx, actor: Actor, account_id: str, token: str, row: dict[str, Any]) -> Login:
         login_id = new_id(tx.now)
         known = {

@@ -1,4 +1,4 @@
-"""Rows of `accounts`, `app_sessions`, `pairing_codes` and `account_settings`."""
+"""Rows of `accounts`, `app_sessions`, `pairing_codes`, `passkeys`, `recovery_codes` and `account_settings`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from clawdbox.accounts.model import Account, AccountSettings, Login
+from clawdbox.accounts.model import Account, AccountSettings, Login, Passkey
 from clawdbox.errors import NotFound
 from clawdbox.store import Reader, Tx
 
@@ -117,6 +117,61 @@ def use_pairing_code(tx: Tx, code_id: str, login_id: str) -> bool:
         )
         == 1
     )
+
+
+PASSKEY = (
+    "id, account_id, credential_id, public_key, sign_count, rp_id, label, backed_up, created_at, last_used_at"
+)
+
+
+def passkeys(r: Reader, account_id: str) -> list[Passkey]:
+    return r.structs(
+        Passkey,
+        f"SELECT {PASSKEY} FROM passkeys WHERE account_id = ? ORDER BY created_at, id",
+        (account_id,),
+    )
+
+
+def passkey(r: Reader, account_id: str, passkey_id: str) -> Passkey:
+    found = r.struct(
+        Passkey,
+        f"SELECT {PASSKEY} FROM passkeys WHERE id = ? AND account_id = ?",
+        (passkey_id, account_id),
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def passkey_by_credential(r: Reader, credential_id: str) -> Passkey | None:
+    return r.struct(Passkey, f"SELECT {PASSKEY} FROM passkeys WHERE credential_id = ?", (credential_id,))
+
+
+def use_passkey(tx: Tx, seen: Passkey, sign_count: int) -> bool:
+    """Whether it is still there, and counted as it was when it was looked at."""
+    return (
+        tx.run(
+            "UPDATE passkeys SET sign_count = ?, last_used_at = ? WHERE id = ? AND sign_count = ?",
+            (sign_count, tx.now, seen.id, seen.sign_count),
+        )
+        == 1
+    )
+
+
+def recovery_codes_left(r: Reader, account_id: str) -> int:
+    return int(
+        r.value("SELECT count(*) FROM recovery_codes WHERE account_id = ? AND used_at IS NULL", (account_id,))
+    )
+
+
+def use_recovery_code(tx: Tx, code_hash: str) -> str | None:
+    """The account it belongs to, when this call was the one that used it."""
+    changed = tx.run(
+        "UPDATE recovery_codes SET used_at = ? WHERE code_hash = ? AND used_at IS NULL", (tx.now, code_hash)
+    )
+    if changed != 1:
+        return None
+    return str(tx.value("SELECT account_id FROM recovery_codes WHERE code_hash = ?", (code_hash,)))
 
 
 SETTINGS = ", ".join(AccountSettings.__struct_fields__)

@@ -50,6 +50,10 @@ class ById(Args, frozen=True):
     id: Text
 
 
+class Confirmed(Args, frozen=True):
+    code: Text
+
+
 class NewAccount(Args, frozen=True):
     name: Text
     role: Literal["owner", "operator", "viewer"] = "operator"
@@ -112,6 +116,12 @@ async def pair(box: "Box", args: OfAccount) -> Answer:
         "phone_url": f"{links.phone}/pair#{code.code}" if links.phone else None,
         "expires_at": iso(code.expires_at),
     }
+
+
+async def confirm(box: "Box", args: Confirmed) -> Answer:
+    """Whoever is at the terminal vouches for the login that shows this code."""
+    login, account = await box.terminal_codes.confirm(args.code)
+    return {"account": account.display_name, "device": login.device_name, "ip_address": login.ip_address}
 
 
 async def create_token(box: "Box", args: NewToken) -> Answer:
@@ -286,6 +296,7 @@ class Verb(NamedTuple):
 
 VERBS: Mapping[str, Verb] = {
     "pair": Verb(pair, OfAccount, needs_running=True),
+    "confirm": Verb(confirm, Confirmed, needs_running=True),
     "token.create": Verb(create_token, NewToken, makes_box=True),
     "token.list": Verb(list_tokens, OfAccount),
     "token.revoke": Verb(revoke_token, ById),

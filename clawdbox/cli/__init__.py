@@ -16,6 +16,7 @@ from clawdbox.errors import Problem
 COMMANDS = (
     "serve",
     "pair",
+    "confirm",
     "token",
     "account",
     "keyring",

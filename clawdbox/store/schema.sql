@@ -617,6 +617,31 @@ CREATE INDEX reverts_connection_id_idx ON reverts (connection_id, id DESC);
 
 CREATE INDEX reverts_armed_idx ON reverts (due_at) WHERE state IN ('arming', 'armed');
 
+CREATE TABLE passkeys (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  credential_id TEXT NOT NULL UNIQUE,
+  public_key TEXT NOT NULL,
+  sign_count INTEGER NOT NULL CHECK (sign_count >= 0),
+  rp_id TEXT NOT NULL,
+  label TEXT NOT NULL,
+  backed_up INTEGER NOT NULL CHECK (backed_up IN (0, 1)),
+  created_at TEXT NOT NULL,
+  last_used_at TEXT
+) STRICT;
+
+CREATE INDEX passkeys_account_id_idx ON passkeys (account_id);
+
+CREATE TABLE recovery_codes (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  code_hash TEXT NOT NULL UNIQUE,
+  created_at TEXT NOT NULL,
+  used_at TEXT
+) STRICT;
+
+CREATE INDEX recovery_codes_account_id_idx ON recovery_codes (account_id);
+
 CREATE TABLE audit_keys (
   n INTEGER PRIMARY KEY,
   key_id TEXT NOT NULL UNIQUE,

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from clawdbox.accounts import Accounts
+    from clawdbox.accounts.pairing_requests import PairingRequests
+    from clawdbox.accounts.passkeys import Passkeys
+    from clawdbox.accounts.recovery_codes import RecoveryCodes
+    from clawdbox.accounts.terminal_codes import TerminalCodes
     from clawdbox.agents.model_providers.service import ModelProviders
     from clawdbox.agents.runtimes.acp.look import CodeAgents
     from clawdbox.agents.runtimes.openclaw.service import Gateways
@@ -50,6 +54,10 @@ class Box(Protocol):
     metrics: Metrics
     stopping: asyncio.Event
     accounts: Accounts
+    terminal_codes: TerminalCodes
+    passkeys: Passkeys
+    recovery_codes: RecoveryCodes
+    pairing_requests: PairingRequests
     keys: Keys
     connections: Connections
     host_authorities: HostAuthorities

@@ -50,6 +50,17 @@ _TAGS = {
     "Settings": "What a person may choose.",
     "Box": "The box itself.",
 }
+_PUBLIC = frozenset(
+    {
+        "/health",
+        "/api/v1/auth/pair",
+        "/api/v1/auth/pairing-requests",
+        "/api/v1/auth/pairing-requests/claim",
+        "/api/v1/auth/passkey",
+        "/api/v1/auth/passkey/options",
+        "/api/v1/auth/recovery-code",
+    }
+)
 _UNSAFE = ("post", "patch", "delete")
 _HEADERS = [
     {
@@ -100,7 +111,7 @@ def _add_examples(operation: dict[str, Any], components: dict[str, Any]) -> None
 
 
 def _complete_path(path: str, item: dict[str, Any]) -> dict[str, Any]:
-    if path in ("/api/v1/auth/pair", "/health"):
+    if path in _PUBLIC:
         return {method: {**operation, "security": []} for method, operation in item.items()}
     return {
         method: _unsafe(operation) if method in _UNSAFE else operation for method, operation in item.items()

@@ -64,6 +64,8 @@ class Limits:
         self.imports = Window(settings.rate_import_per_minute, 60)
         self.notify_test = Window(settings.rate_notify_test_per_minute, 60)
         self.pair = Window(settings.rate_pair_per_minute, 60)
+        # A device that waits to be let in asks every two seconds; its secret cannot be guessed.
+        self.claim = Window(settings.rate_pair_per_minute * 12, 60)
         self.failed_login = Window(settings.rate_failed_login_per_minute, 60)
         self.request = Window(settings.rate_request_per_minute, 60)
         # How many refusals strangers can have written into the audit trail, all of them together.

@@ -28,6 +28,12 @@ class LoginList(msgspec.Struct, frozen=True):
     logins: list[LoginView]
 
 
+class SignedOut(msgspec.Struct, frozen=True):
+    """How many logins that were."""
+
+    ended: int
+
+
 class OneLogin(msgspec.Struct, frozen=True):
     login: LoginView
 
@@ -38,6 +44,19 @@ async def list_logins(request: Req) -> LoginList:
     box, who = at(request)
     logins = await box.accounts.logins(who.account_id)
     return LoginList([_view(login, who.login.id) for login in logins])
+
+
+@delete(
+    "/logins",
+    status_code=200,
+    opt={"action": "login.revoke", "viewer": True},
+    summary="Sign out everywhere else",
+    responses=usual(),
+)
+async def revoke_other_logins(request: Req) -> SignedOut:
+    """Ends every login of the account but the one that asks, tokens of scripts included, and their sockets."""
+    box, who = at(request)
+    return SignedOut(await box.accounts.revoke_others(who))
 
 
 @delete(

@@ -91,7 +91,7 @@ from clawdbox.web.imports import import_connections, preview_import
 from clawdbox.web.kept_terminals import end_kept_terminal, list_kept_terminals
 from clawdbox.web.keys import create_key, key_install_command, list_keys, revoke_key
 from clawdbox.web.limits import Limits
-from clawdbox.web.logins import list_logins, revoke_login
+from clawdbox.web.logins import list_logins, revoke_login, revoke_other_logins
 from clawdbox.web.metrics import metrics
 from clawdbox.web.model_providers import (
     change_model_provider,
@@ -117,6 +117,24 @@ from clawdbox.web.openclaw_gateways import (
     run_gateway_test,
 )
 from clawdbox.web.pairing_codes import make_pairing_code
+from clawdbox.web.pairing_requests import (
+    ask_to_pair,
+    claim_pairing,
+    confirm_pairing_request,
+    list_pairing_requests,
+    refuse_pairing_request,
+)
+from clawdbox.web.passkeys import (
+    add_passkey,
+    begin_passkey,
+    begin_passkey_sign_in,
+    begin_passkey_step_up,
+    list_passkeys,
+    remove_passkey,
+    rename_passkey,
+    sign_in_with_passkey,
+    step_up_with_passkey,
+)
 from clawdbox.web.recording_policy import change_recording_policy, get_recording_policy
 from clawdbox.web.recordings import (
     delete_recording,
@@ -126,6 +144,11 @@ from clawdbox.web.recordings import (
     rename_recording,
     start_recording,
     stop_recording,
+)
+from clawdbox.web.recovery_codes import (
+    count_recovery_codes,
+    renew_recovery_codes,
+    sign_in_with_recovery_code,
 )
 from clawdbox.web.recovery_words import confirm_recovery_words, reveal_recovery_words
 from clawdbox.web.reverts import confirm_revert, list_open_reverts, list_reverts
@@ -141,6 +164,7 @@ from clawdbox.web.snippets import (
 )
 from clawdbox.web.static import FOLDER, Pages
 from clawdbox.web.stats import follow_stats, get_facts, get_stats, measure_shell_start
+from clawdbox.web.step_up import begin_terminal_step_up
 from clawdbox.web.stop_agents import stop_agents_of_session, stop_all_agents
 from clawdbox.web.terminals import close_terminal, list_terminals, open_terminal
 
@@ -152,7 +176,26 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         sign_out,
         list_logins,
         revoke_login,
+        revoke_other_logins,
         make_pairing_code,
+        ask_to_pair,
+        claim_pairing,
+        list_pairing_requests,
+        confirm_pairing_request,
+        refuse_pairing_request,
+        list_passkeys,
+        begin_passkey,
+        add_passkey,
+        rename_passkey,
+        remove_passkey,
+        begin_passkey_sign_in,
+        sign_in_with_passkey,
+        begin_passkey_step_up,
+        step_up_with_passkey,
+        begin_terminal_step_up,
+        count_recovery_codes,
+        renew_recovery_codes,
+        sign_in_with_recovery_code,
         reveal_recovery_words,
         confirm_recovery_words,
     ],

@@ -19,7 +19,25 @@ from tests.web.servers import connect_to, open_terminal, start_session
 pytestmark = pytest.mark.sshd
 Ids = dict[str, str]
 # What any viewer may change: their own logins, and what changes nothing.
-_OPEN_TO_VIEWERS = frozenset({"sign_out", "revoke_login", "make_pairing_code", "preview_snippet"})
+_OPEN_TO_VIEWERS = frozenset(
+    {
+        "sign_out",
+        "revoke_login",
+        "revoke_other_logins",
+        "make_pairing_code",
+        "confirm_pairing_request",
+        "refuse_pairing_request",
+        "begin_passkey",
+        "add_passkey",
+        "rename_passkey",
+        "remove_passkey",
+        "begin_passkey_step_up",
+        "step_up_with_passkey",
+        "begin_terminal_step_up",
+        "renew_recovery_codes",
+        "preview_snippet",
+    }
+)
 
 
 @pytest.fixture
@@ -62,6 +80,7 @@ async def everything(served: Served, client: Client, sshd: Sshd) -> Ids:
     provider = await made(client, "/model-providers", dict(BODIES["create_model_provider"]))
     gateway = await made(client, "/openclaw-gateways", dict(BODIES["add_gateway"]))
     channel = await made(client, "/notifications/channels", dict(BODIES["add_notify_channel"]))
+    passkey_id = await passkey(served, (await client.get("/auth/me")).json()["account"]["id"])
     asked = await asking(served, client, session, conversation_id, turn["turn"]["id"])
     return {
         **asked,
@@ -77,6 +96,8 @@ async def everything(served: Served, client: Client, sshd: Sshd) -> Ids:
         "kept_id": kept["kept_id"],
         "keypair_id": key["id"],
         "login_id": client.login_id,
+        "passkey_id": passkey_id,
+        "request_id": ABSENT,  # a device that asks to be paired is nobody's until somebody lets it in
         "recording_id": recording["recording"]["id"],
         "removal_id": removal["removal"]["id"],
         "session_id": session["id"],
@@ -85,6 +106,17 @@ async def everything(served: Served, client: Client, sshd: Sshd) -> Ids:
         "turn_id": turn["turn"]["id"],
         "upload_id": upload["upload"]["id"],
     }
+
+
+async def passkey(served: Served, account_id: str) -> str:
+    def change(tx: Tx) -> str:
+        passkey_id = new_id(tx.now)
+        row = {"id": passkey_id, "account_id": account_id, "credential_id": passkey_id, "public_key": "AA"}
+        more = {"sign_count": 0, "rp_id": "box.example.org", "label": "a", "backed_up": False}
+        tx.insert("passkeys", {**row, **more, "created_at": tx.now})
+        return passkey_id
+
+    return await served.box.store.write(change)
 
 
 async def asking(served: Served, client: Client, session: Json, conversation_id: str, turn_id: str) -> Ids:
@@ -124,6 +156,7 @@ async def stands(client: Client, ids: Ids) -> Json:
         f"/connections/{ids['connection_id']}/kept-terminals",
         "/host-authorities",
         "/keys",
+        "/passkeys",
         "/recording-policy",
         "/snippets",
         f"{at}/files/uploads",

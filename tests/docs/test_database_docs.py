@@ -330,6 +330,8 @@ def test_the_box_deletes_only_where_the_pages_say_so() -> None:
         "idempotency_keys",
         "notify_channels",
         "notify_deliveries",
+        "passkeys",
+        "recovery_codes",
         "runtime_states",
         "snippets",
     }

@@ -14,6 +14,13 @@ UNSAFE = frozenset({"POST", "PATCH", "DELETE"})
 # The smallest body that a route takes.
 BODIES: dict[str, dict[str, object]] = {
     "pair": {"code": "x"},
+    "claim_pairing": {"secret": "x"},
+    "confirm_pairing_request": {"digits": "000000"},
+    "add_passkey": {"label": "a", "credential": {}},
+    "rename_passkey": {"label": "a"},
+    "sign_in_with_passkey": {"credential": {}},
+    "step_up_with_passkey": {"credential": {}},
+    "sign_in_with_recovery_code": {"code": "x"},
     "create_connection": {"label": "a", "host": "nas.lan", "username": "bob"},
     "add_host_authority": {"public_key": "ssh-ed25519 AAAA", "patterns": "*.lan"},
     "start_session": {"connection_id": ABSENT},

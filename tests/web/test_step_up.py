@@ -10,7 +10,13 @@ from clawdbox.store import Tx
 from tests.web.routes import all_handlers
 from tests.web.served import Client, Make, Served, new_connection
 
-FRESH_ROUTES = {"reveal_recovery_words"}
+FRESH_ROUTES = {
+    "reveal_recovery_words",
+    "begin_passkey",
+    "add_passkey",
+    "remove_passkey",
+    "renew_recovery_codes",
+}
 
 
 async def later(served: Served) -> Client:
