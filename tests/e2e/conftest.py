@@ -40,8 +40,8 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def launch(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(executable_path=find_browser(), args=_QUIET)
+def launch(playwright: Playwright, *more: str) -> Browser:
+    return playwright.chromium.launch(executable_path=find_browser(), args=[*_QUIET, *more])
 
 
 @pytest.fixture

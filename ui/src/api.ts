@@ -23,7 +23,7 @@ export class Problem extends Error {
   }
 }
 
-const login = { csrf: '', ended: () => {} }
+const login = { csrf: '', ended: () => {}, stepUp: async (_: Problem): Promise<boolean> => false }
 
 export function useLogin(csrf: string): void {
   login.csrf = csrf
@@ -31,6 +31,11 @@ export function useLogin(csrf: string): void {
 
 export function onLoginEnded(then: () => void): void {
   login.ended = then
+}
+
+/** `then` asks the person to prove to be there; true when they did, and the request is sent again. */
+export function onStepUp(then: (problem: Problem) => Promise<boolean>): void {
+  login.stepUp = then
 }
 
 export const get = <T>(path: string): Promise<T> => call<T>('GET', path)
@@ -53,12 +58,21 @@ export async function repeat<T>(path: string, body: unknown, key: string): Promi
 
 /** Bytes in a PATCH. `signal` ends it early; how long it may take is the caller's business. */
 export const sendBytes = <T>(path: string, bytes: Blob, signal: AbortSignal): Promise<T> =>
-  call<T>('PATCH', path, bytes, undefined, signal)
+  ask<T>('PATCH', path, bytes, undefined, signal)
 
 /** Where a plain link reads from, such as a download. */
 export const linkTo = (path: string): string => base + path
 
-async function call<T>(method: string, path: string, body?: unknown, key?: string, signal?: AbortSignal): Promise<T> {
+async function call<T>(method: string, path: string, body?: unknown, key?: string): Promise<T> {
+  try {
+    return await ask<T>(method, path, body, key)
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === 'step_up_required' && (await login.stepUp(error)))) throw error
+    return ask<T>(method, path, body, key)
+  }
+}
+
+async function ask<T>(method: string, path: string, body?: unknown, key?: string, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' }
   const raw = body instanceof Blob
   if (body !== undefined) headers['content-type'] = raw ? 'application/octet-stream' : 'application/json'

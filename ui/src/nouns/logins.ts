@@ -10,13 +10,14 @@ export interface Box {
 }
 export interface Me {
   account: { id: string; display_name: string; email: string | null; role: string; created_at: string }
-  login: { id: string; kind: 'browser' | 'token'; device_name: string | null; created_at: string; expires_at: string | null }
+  login: { id: string; kind: 'browser' | 'token'; verified_at: string | null; device_name: string | null; created_at: string; expires_at: string | null }
   csrf_token: string
   box: Box
 }
 export interface Login {
   id: string
   kind: 'browser' | 'token'
+  method: 'pairing' | 'token' | 'github' | 'oidc' | 'passkey' | 'recovery_code'
   device_name: string | null
   ip_address: string | null
   user_agent: string | null
@@ -33,6 +34,31 @@ export interface PairingCode {
 
 export const pair = (code: string, deviceName: string) =>
   post<{ csrf_token: string }>('/auth/pair', { code, device_name: deviceName })
+export interface PairingRequest {
+  id: string
+  digits: string
+  device_name: string | null
+  ip_address: string | null
+  created_at: string
+  expires_at: string
+}
+export interface PairingAsked {
+  secret: string
+  digits: string
+  expires_at: string
+}
+
+export const askToPair = (deviceName: string) => post<PairingAsked>('/auth/pairing-requests', { device_name: deviceName })
+export const claimPairing = (secret: string) => post<{ state: 'waiting' | 'paired'; csrf_token?: string }>('/auth/pairing-requests/claim', { secret })
+export const listPairingRequests = async () => (await get<{ pairing_requests: PairingRequest[] }>('/pairing-requests')).pairing_requests
+export const letIn = (asked: PairingRequest) => post<{ state: string }>(`/pairing-requests/${asked.id}/confirm`, { digits: asked.digits })
+export const refuseDevice = (id: string) => post<{ state: string }>(`/pairing-requests/${id}/refuse`)
+export const signInWithRecoveryCode = (code: string, deviceName: string) =>
+  post<{ csrf_token: string }>('/auth/recovery-code', { code, device_name: deviceName })
+export const recoveryCodesLeft = async () => (await get<{ left: number }>('/recovery-codes')).left
+export const newRecoveryCodes = async () => (await post<{ codes: string[] }>('/recovery-codes')).codes
+export const terminalCode = () => post<{ code: string; expires_at: string }>('/auth/step-up/terminal')
+export const endOtherLogins = () => remove<{ ended: number }>('/logins')
 export const me = () => get<Me>('/auth/me')
 export const signOut = () => remove<{ revoked: boolean }>('/auth/session')
 export const listLogins = async () => (await get<{ logins: Login[] }>('/logins')).logins
