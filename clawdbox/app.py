@@ -8,6 +8,9 @@ from pathlib import Path
 
 from clawdbox import logs, net
 from clawdbox.accounts import Account, Accounts
+from clawdbox.accounts.invitations.service import Invitations
+from clawdbox.accounts.login_providers.flows import LoginFlows
+from clawdbox.accounts.login_providers.service import LoginProviders
 from clawdbox.accounts.pairing_requests import PairingRequests
 from clawdbox.accounts.passkeys import Passkeys
 from clawdbox.accounts.recovery_codes import RecoveryCodes
@@ -92,6 +95,9 @@ class Box:
     passkeys: Passkeys
     recovery_codes: RecoveryCodes
     pairing_requests: PairingRequests
+    invitations: Invitations
+    login_providers: LoginProviders
+    login_flows: LoginFlows
     connections: Connections
     host_authorities: HostAuthorities
     imports: Imports
@@ -185,6 +191,7 @@ class Box:
         self.passkeys = Passkeys(store, self.ledger, settings, self.accounts)
         self.recovery_codes = RecoveryCodes(store, self.ledger, self.accounts)
         self.pairing_requests = PairingRequests(store, self.ledger, self.accounts)
+        self._wire_logins()
         self.recovery = Recovery(store, self.ledger, self.keyring, words)
         self.rotation = Rotation(store, self.ledger, self.keyring, self.audit_keys, self.recovery)
         self.slots = Slots(store, self.ledger, self.keyring)
@@ -219,6 +226,23 @@ class Box:
         self.leases.on_active.append(self.control_sockets.lease_active)
         self.leases.on_active.append(self.conversations.lease_active)
         self.leases.on_closing.append(self.forwards.close_all)
+
+    def _wire_logins(self) -> None:
+        store, ledger, settings = self.store, self.ledger, self.settings
+        self.invitations = Invitations(store, ledger, self.accounts)
+        self.login_providers = LoginProviders(store, ledger, self.sealer, settings)
+        self.accounts.find_means.append(self.login_providers.means)
+        self.login_flows = LoginFlows(
+            store,
+            self.sealer,
+            settings,
+            self.accounts,
+            self.login_providers,
+            self.invitations,
+            self.mac_key(Label.COOKIE),
+            lambda: self.address if settings.public_url or settings.is_loopback else None,
+            lambda: self.own_port,
+        )
 
     def _wire_files(self) -> None:
         pool, trail = SftpPool(self.leases), FileTrail(self.store, self.ledger)

@@ -31,4 +31,6 @@ SEALED_COLUMNS = (
     SealedColumn("openclaw_gateways", "device_token_enc"),
     SealedColumn("notify_channels", "target_enc"),
     SealedColumn("recordings", "key_enc"),
+    SealedColumn("login_providers", "client_secret_enc", account=BOX),
+    SealedColumn("login_flows", "device_code_enc", account=BOX),
 )

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Logins (documents 03 and 04)
     login_ttl_s: Seconds = 30 * 86400
     pairing_code_ttl_s: Seconds = 600
+    login_provider_loopback: bool = False
     step_up_ttl_s: Seconds = 300
 
     # SSH (document 05, section 5.4)
@@ -108,6 +109,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate_test_per_minute: Count = 5
     rate_session_start_per_hour: Count = 10
     rate_pair_per_minute: Count = 10
+    rate_oauth_start_per_minute: Count = 10
+    rate_oauth_callback_per_hour: Count = 20
     rate_failed_login_per_minute: Count = 20
     rate_fleet_per_minute: Count = 10
     rate_import_per_minute: Count = 20

@@ -71,6 +71,10 @@ class Accounts:
         name = names.label(display_name, "display_name")
         return await self._store.write(lambda tx: self._create(tx, actor, name, role))
 
+    async def get(self, account_id: str) -> Account:
+        """Raises NotFound."""
+        return await self._store.read(lambda r: sql.account(r, account_id))
+
     async def everyone(self) -> list[Account]:
         return await self._store.read(sql.accounts)
 
@@ -102,6 +106,29 @@ class Accounts:
             return sql.account(tx, account_id)
 
         return await self._store.write(change)
+
+    async def set_role(self, actor: Actor, account_id: str, role: str) -> Account:
+        """Raises NotFound, Conflict `last_owner`."""
+
+        def change(tx: Tx) -> Account:
+            before = sql.account(tx, account_id)
+            if role != "owner":
+                rules.check_disable(before, sql.other_active_owners(tx, account_id))
+            sql.set_role(tx, account_id, role)
+            detail = {"before": before.role, "after": role}
+            self._ledger.event(tx, account_id, "account.role_changed", "account", account_id, detail)
+            self._ledger.audit(
+                tx, actor, "account.set_role", "account", account_id, detail=detail, account_id=account_id
+            )
+            return sql.account(tx, account_id)
+
+        return await self._store.write(change)
+
+    def create_in(self, tx: Tx, actor: Actor, display_name: str, role: str, email: str | None) -> Account:
+        """An account with its key, for somebody who signs up. `email` is one that was verified."""
+        account = self._create(tx, actor, display_name, role)
+        sql.set_email(tx, account.id, email)
+        return sql.account(tx, account.id)
 
     def _create(self, tx: Tx, actor: Actor, display_name: str, role: str) -> Account:
         account_id = new_id(tx.now)
@@ -216,6 +243,11 @@ class Accounts:
         if rules.is_fresh(principal.login, self._step_up_ttl, self._store.clock.now()):
             return
         raise rules.step_up_required(await self._store.read(lambda r: self.means_in(r, principal.account_id)))
+
+    def own_means(self, r: Reader, account_id: str) -> list[str]:
+        """The ways that are the account's own: neither a provider's word nor the terminal."""
+        means = self.means_in(r, account_id)
+        return [name for name in means if name not in ("github", "oidc", "terminal")]
 
     def means_in(self, r: Reader, account_id: str) -> list[str]:
         """By what the person of an account can prove to be there, the handiest first."""

@@ -36,6 +36,14 @@ def set_active(tx: Tx, account_id: str, active: bool) -> None:
     tx.run("UPDATE accounts SET is_active = ? WHERE id = ?", (active, account_id))
 
 
+def set_role(tx: Tx, account_id: str, role: str) -> None:
+    tx.run("UPDATE accounts SET role = ? WHERE id = ?", (role, account_id))
+
+
+def set_email(tx: Tx, account_id: str, email: str | None) -> None:
+    tx.run("UPDATE accounts SET email = ? WHERE id = ?", (email, account_id))
+
+
 def other_active_owners(r: Reader, account_id: str) -> int:
     return int(
         r.value(
@@ -54,6 +62,13 @@ def login(r: Reader, account_id: str, login_id: str) -> Login:
         f"SELECT {LOGIN} FROM app_sessions WHERE id = ? AND account_id = ?",
         (login_id, account_id),
     )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def login_by_id(r: Reader, login_id: str) -> Login:
+    found = r.struct(Login, f"SELECT {LOGIN} FROM app_sessions WHERE id = ?", (login_id,))
     if found is None:
         raise NotFound
     return found

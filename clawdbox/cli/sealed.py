@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 SHOWN = "[sealed]"
-_COLUMNS = {"token_hash", "code_hash", "endpoint_hash", "access_token", "refresh_token"}
+_COLUMNS = {"token_hash", "code_hash", "state_hash", "endpoint_hash", "access_token", "refresh_token"}
 _IN_TABLE = {("idempotency_keys", "body"), ("box_meta", "value")}
 
 # sqlite.org/c3ref/c_alter_table.html

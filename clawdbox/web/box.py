@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from clawdbox.accounts import Accounts
+    from clawdbox.accounts.invitations.service import Invitations
+    from clawdbox.accounts.login_providers.flows import LoginFlows
+    from clawdbox.accounts.login_providers.service import LoginProviders
     from clawdbox.accounts.pairing_requests import PairingRequests
     from clawdbox.accounts.passkeys import Passkeys
     from clawdbox.accounts.recovery_codes import RecoveryCodes
@@ -58,6 +61,9 @@ class Box(Protocol):
     passkeys: Passkeys
     recovery_codes: RecoveryCodes
     pairing_requests: PairingRequests
+    invitations: Invitations
+    login_providers: LoginProviders
+    login_flows: LoginFlows
     keys: Keys
     connections: Connections
     host_authorities: HostAuthorities

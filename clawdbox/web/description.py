@@ -33,6 +33,7 @@ Close codes: 1000 ended, 1012 the box restarts, 4401 login ended, 4403 not allow
 """
 _TAGS = {
     "Login": "Pairing, logins, tokens.",
+    "Accounts": "The people of this box, and who may become one.",
     "Keys": "Ed25519 keypairs of the account.",
     "Connections": "Saved SSH servers and their host keys.",
     "Sessions": "Leases, commands and terminals.",
@@ -54,6 +55,8 @@ _PUBLIC = frozenset(
     {
         "/health",
         "/api/v1/auth/pair",
+        "/api/v1/auth/methods",
+        "/api/v1/auth/invitation",
         "/api/v1/auth/pairing-requests",
         "/api/v1/auth/pairing-requests/claim",
         "/api/v1/auth/passkey",
@@ -111,7 +114,7 @@ def _add_examples(operation: dict[str, Any], components: dict[str, Any]) -> None
 
 
 def _complete_path(path: str, item: dict[str, Any]) -> dict[str, Any]:
-    if path in _PUBLIC:
+    if path in _PUBLIC or path.startswith("/api/v1/auth/oauth/"):
         return {method: {**operation, "security": []} for method, operation in item.items()}
     return {
         method: _unsafe(operation) if method in _UNSAFE else operation for method, operation in item.items()

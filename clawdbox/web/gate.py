@@ -170,7 +170,16 @@ _NO_SUCH_TOKEN = (
     " `clawdbox token create` makes a new one."
 )
 _MOST_COOKIES = 4
-_WAYS_IN = frozenset({"login.authenticate", "login.pair", "login.passkey", "login.recovery_code"})
+_WAYS_IN = frozenset(
+    {
+        "login.authenticate",
+        "login.pair",
+        "login.passkey",
+        "login.recovery_code",
+        "login.oauth",
+        "invitation.accept",
+    }
+)
 
 
 async def authenticate(box: Box, limits: Limits, visit: Visit, scope: Scope) -> Principal:

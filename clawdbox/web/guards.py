@@ -36,6 +36,7 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\\?#,\s]+)(?::(\d{1,5}))?")
 # Spellings of a path that one part of a chain reads otherwise than the next (encoded separators, parameters, dots).
 _TRICKS = re.compile(rb"//|;|\\|%2f|%5c|%3b|%0|%1|%7f|/(\.|%2e){1,2}(/|$)", re.IGNORECASE)
+_CALLBACK = re.compile(r"/api/v1/auth/oauth/[a-z0-9-]+/callback")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -112,6 +113,8 @@ class Door:
         if _TRICKS.search(scope.get("raw_path") or scope["path"].encode()) or "\ufffd" in scope["path"]:
             return NotFound()
         # Reading is guarded, too: a page on another port of this host is of the same site, and brings the cookie along.
+        if visit.method == "GET" and _CALLBACK.fullmatch(scope["path"]):
+            return None  # where a provider sends the browser back: its state is what guards it
         if visit.method not in SAFE_METHODS or scope["path"].startswith("/api/"):
             return self._origin_problem(visit, headers)
         return None

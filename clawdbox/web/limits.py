@@ -66,6 +66,8 @@ class Limits:
         self.pair = Window(settings.rate_pair_per_minute, 60)
         # A device that waits to be let in asks every two seconds; its secret cannot be guessed.
         self.claim = Window(settings.rate_pair_per_minute * 12, 60)
+        self.oauth_start = Window(settings.rate_oauth_start_per_minute, 60)
+        self.oauth_callback = Window(settings.rate_oauth_callback_per_hour, 3600)
         self.failed_login = Window(settings.rate_failed_login_per_minute, 60)
         self.request = Window(settings.rate_request_per_minute, 60)
         # How many refusals strangers can have written into the audit trail, all of them together.

@@ -39,6 +39,7 @@ BY_CODE = {
     "host_refused": 421,
     "idempotency_key_reused": 422,
     "internal_error": 500,
+    "login_provider_unknown": 404,
     "malformed_json": 400,
     "method_not_allowed": 405,
     "range_not_satisfiable": 416,
@@ -270,7 +271,15 @@ def answers(*statuses: int, **more: str) -> Answers:
     told = {int(name[1:]): text for name, text in more.items()}
     chosen = {**{status: WHEN[status] for status in statuses}, **told}
     return Answers(
-        (status, ResponseSpec(ProblemBody, generate_examples=False, description=text, media_type=MEDIA_TYPE))
+        (
+            status,
+            ResponseSpec(
+                ProblemBody if status >= 400 else str,
+                generate_examples=False,
+                description=text,
+                media_type=MEDIA_TYPE if status >= 400 else "text/plain",
+            ),
+        )
         for status, text in sorted(chosen.items())
     )
 

@@ -10,6 +10,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.types import ControllerRouterHandler
 
 from clawdbox.web import description, live, problems
+from clawdbox.web.accounts import change_account, list_accounts
 from clawdbox.web.approvals import (
     answer_approval,
     get_approval,
@@ -87,10 +88,24 @@ from clawdbox.web.host_authorities import (
     remove_host_authority,
 )
 from clawdbox.web.idempotency import Answers
+from clawdbox.web.identities import list_identities, unlink_identity
 from clawdbox.web.imports import import_connections, preview_import
+from clawdbox.web.invitations import (
+    accept_invitation,
+    choose_sign_up,
+    create_invitation,
+    get_sign_up,
+    list_invitations,
+    withdraw_invitation,
+)
 from clawdbox.web.kept_terminals import end_kept_terminal, list_kept_terminals
 from clawdbox.web.keys import create_key, key_install_command, list_keys, revoke_key
 from clawdbox.web.limits import Limits
+from clawdbox.web.login_providers import (
+    add_login_provider,
+    list_login_providers,
+    remove_login_provider,
+)
 from clawdbox.web.logins import list_logins, revoke_login, revoke_other_logins
 from clawdbox.web.metrics import metrics
 from clawdbox.web.model_providers import (
@@ -109,6 +124,7 @@ from clawdbox.web.notifications import (
     remove_notify_channel,
     try_notify_channel,
 )
+from clawdbox.web.oauth import finish_oauth, list_methods, poll_device, start_device, start_oauth
 from clawdbox.web.openclaw_gateways import (
     add_gateway,
     change_gateway,
@@ -198,6 +214,26 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         sign_in_with_recovery_code,
         reveal_recovery_words,
         confirm_recovery_words,
+        list_methods,
+        start_oauth,
+        finish_oauth,
+        start_device,
+        poll_device,
+        list_identities,
+        unlink_identity,
+        list_login_providers,
+        add_login_provider,
+        remove_login_provider,
+    ],
+    "Accounts": [
+        list_accounts,
+        change_account,
+        get_sign_up,
+        choose_sign_up,
+        list_invitations,
+        create_invitation,
+        withdraw_invitation,
+        accept_invitation,
     ],
     "Keys": [list_keys, create_key, key_install_command, revoke_key],
     "Connections": [

@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from clawdbox.accounts.login_providers.model import Person
 from clawdbox.approvals.model import Asked, Kind
+from clawdbox.events.model import SYSTEM
 from clawdbox.ids import new_id
 from clawdbox.store import Tx
 from tests.ssh.sshd import Sshd
@@ -36,8 +38,11 @@ _OPEN_TO_VIEWERS = frozenset(
         "begin_terminal_step_up",
         "renew_recovery_codes",
         "preview_snippet",
+        "unlink_identity",
     }
 )
+# They are not about an account's own things: whoever is no owner is told so, whatever the path names.
+_OWNERS_ALONE = frozenset({"remove_login_provider", "change_account", "withdraw_invitation"})
 
 
 @pytest.fixture
@@ -81,9 +86,11 @@ async def everything(served: Served, client: Client, sshd: Sshd) -> Ids:
     gateway = await made(client, "/openclaw-gateways", dict(BODIES["add_gateway"]))
     channel = await made(client, "/notifications/channels", dict(BODIES["add_notify_channel"]))
     passkey_id = await passkey(served, (await client.get("/auth/me")).json()["account"]["id"])
+    identity_id = await linked(served, client)
     asked = await asking(served, client, session, conversation_id, turn["turn"]["id"])
     return {
         **asked,
+        "identity_id": identity_id,
         "provider_id": provider["model_provider"]["id"],
         "gateway_id": gateway["openclaw_gateway"]["id"],
         "channel_id": channel["channel"]["id"],
@@ -115,6 +122,18 @@ async def passkey(served: Served, account_id: str) -> str:
         more = {"sign_count": 0, "rp_id": "box.example.org", "label": "a", "backed_up": False}
         tx.insert("passkeys", {**row, **more, "created_at": tx.now})
         return passkey_id
+
+    return await served.box.store.write(change)
+
+
+async def linked(served: Served, client: Client) -> str:
+    """An identity at a provider, and a person who has just proved to be there."""
+    account_id = (await client.get("/auth/me")).json()["account"]["id"]
+
+    def change(tx: Tx) -> str:
+        served.box.accounts.verify_login(tx, client.login_id, "test")
+        person = Person("github", account_id, "octocat", None, None, False, [])
+        return served.box.login_providers.link(tx, SYSTEM, account_id, person).id
 
     return await served.box.store.write(change)
 
@@ -193,6 +212,12 @@ async def test_no_route_shows_or_changes_what_is_anothers(
     nothing = (await other.get(f"/connections/{ABSENT}")).text
     tried = 0
     for route in http_routes():
+        if route.name in _OWNERS_ALONE:
+            answer = await other.ask(
+                route.method, route.at(**dict.fromkeys(route.parameters, ABSENT)), json=route.body
+            )
+            assert (answer.status_code, answer.json()["code"]) == (403, "role_forbidden"), str(route)
+            continue
         for ids in ways(route, theirs, own) if route.parameters else ():
             answer = await other.ask(route.method, route.at(**ids), json=route.body)
             assert (answer.status_code, answer.text) == (404, nothing), (str(route), ids)
@@ -246,6 +271,7 @@ async def test_a_viewer_changes_nothing_by_any_route(served: Served, phone: Clie
         lambda tx: tx.run("UPDATE accounts SET role = 'viewer' WHERE id = ?", (account.id,))
     )
     viewer = await served.browser(account)
+    await served.box.store.write(lambda tx: served.box.accounts.verify_login(tx, viewer.login_id, "test"))
     for route in http_routes(unsafe=True):
         if route.name not in _OPEN_TO_VIEWERS:
             answer = await viewer.ask(route.method, route.at(**ids), json=route.body)

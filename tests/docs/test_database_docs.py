@@ -328,10 +328,12 @@ def test_the_box_deletes_only_where_the_pages_say_so() -> None:
         "event_inbox",
         "fleet_runs",
         "idempotency_keys",
+        "login_flows",
         "notify_channels",
         "notify_deliveries",
         "passkeys",
         "recovery_codes",
+        "oauth_identities",
         "runtime_states",
         "snippets",
     }

@@ -31,6 +31,7 @@ NOT_TIMES = {
     "demo",
     "log_level",
     "forward_domain",
+    "login_provider_loopback",
     "notify_loopback",
     "notify_plain_http",
     "push_contact",

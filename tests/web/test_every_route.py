@@ -150,6 +150,24 @@ class TestSockets:
 
 CONTRACT = """
 POST /api/v1/auth/pair
+GET /api/v1/auth/methods
+POST /api/v1/auth/oauth/{slug}/start
+GET /api/v1/auth/oauth/{slug}/callback
+POST /api/v1/auth/oauth/{slug}/device
+POST /api/v1/auth/oauth/{slug}/device/{flow}
+POST /api/v1/auth/invitation
+GET /api/v1/identities
+DELETE /api/v1/identities/{identity_id}
+GET /api/v1/login-providers
+POST /api/v1/login-providers
+DELETE /api/v1/login-providers/{provider_id}
+GET /api/v1/accounts
+PATCH /api/v1/accounts/{account_id}
+GET /api/v1/sign-up
+PATCH /api/v1/sign-up
+GET /api/v1/invitations
+POST /api/v1/invitations
+DELETE /api/v1/invitations/{invitation_id}
 GET /api/v1/auth/me
 DELETE /api/v1/auth/session
 GET /api/v1/logins

@@ -16,6 +16,12 @@ FRESH_ROUTES = {
     "add_passkey",
     "remove_passkey",
     "renew_recovery_codes",
+    "add_login_provider",
+    "remove_login_provider",
+    "unlink_identity",
+    "change_account",
+    "choose_sign_up",
+    "create_invitation",
 }
 
 

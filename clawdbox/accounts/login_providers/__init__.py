@@ -1,0 +1,1 @@
+"""Signing in elsewhere: GitHub, and any provider of OpenID Connect."""
