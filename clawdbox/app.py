@@ -22,6 +22,7 @@ from clawdbox.agents.runtimes.openclaw import Gateways, OpenClaw
 from clawdbox.agents.service import Conversations
 from clawdbox.agents.typed import TypedAtSocket
 from clawdbox.approvals.service import Approvals
+from clawdbox.backups.service import Backups
 from clawdbox.clock import Clock
 from clawdbox.errors import NotFound, StartRefused
 from clawdbox.events import Actor, Hub, Ledger
@@ -127,6 +128,7 @@ class Box:
     recovery: Recovery
     rotation: Rotation
     slots: Slots
+    backups: Backups
     owner: Account
 
     def __init__(
@@ -195,6 +197,7 @@ class Box:
         self.recovery = Recovery(store, self.ledger, self.keyring, words)
         self.rotation = Rotation(store, self.ledger, self.keyring, self.audit_keys, self.recovery)
         self.slots = Slots(store, self.ledger, self.keyring)
+        self.backups = Backups(store, self.ledger, settings, self.keyring, self.recovery, self.data_dir)
         dialler = Dialler(settings, self.addresses, self.keys)
         trail = Trail(self.ledger)
         self.host_authorities = HostAuthorities(store, self.ledger, trail)
@@ -338,6 +341,7 @@ class Box:
         await self.recordings.start()
         self.notifier.start()
         self.rotation.start()
+        self.backups.start()
         self._jobs = [janitor, self.recordings, self.notifier, audit_file]
         if self.settings.demo:
             await self._start_demo()
@@ -364,6 +368,7 @@ class Box:
             await self._demo.stop()
         for job in self._jobs:
             await job.stop()
+        await self.backups.stop()
         await self.rotation.stop()
         await self.store.close()
 

@@ -34,6 +34,13 @@ class Recovery:
     def pending(self) -> bool:
         return self._words is not None
 
+    async def is_written_down(self) -> bool:
+        """Whether somebody has confirmed the words in force."""
+        shown = await self._store.read(
+            lambda r: r.value("SELECT value FROM box_meta WHERE key = ?", (_SHOWN,))
+        )
+        return shown is not None
+
     @property
     def words_id(self) -> str:
         """Names the words in force, for whoever confirms them later."""

@@ -65,6 +65,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recordings_total_bytes: Bytes = 4_294_967_296
     recordings_keep_free_bytes: Bytes = 268_435_456
     recordings_keep_days: Count = 365
+
+    # Backups by the clock: every so many hours (0: none), how many are kept, and where (default: `backups` in the data folder)
+    backup_every_h: Annotated[float, msgspec.Meta(ge=0, le=8760)] = 0
+    backup_keep: Count = 7
+    backup_folder: str | None = None
+
     # Fleet and server statistics (document 05, sections 5.2 and 5.3)
     fleet_parallel: Count = 8
     fleet_timeout_s: Seconds = 60

@@ -20,6 +20,8 @@ COMMANDS = (
     "token",
     "account",
     "keyring",
+    "backup",
+    "restore",
     "db",
     "audit",
     "ssh-config",

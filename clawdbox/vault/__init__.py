@@ -5,6 +5,7 @@ from clawdbox.vault.hardening import harden_process
 from clawdbox.vault.keyring import Keyring, recover, verify_database
 from clawdbox.vault.model import KeyringStatus, SlotType
 from clawdbox.vault.opening import read_status
+from clawdbox.vault.portable import Way, open_portable, read_portable
 from clawdbox.vault.rules.derive import Label
 from clawdbox.vault.rules.sealed import key_mark
 from clawdbox.vault.seal import BOX, Sealer
@@ -22,11 +23,14 @@ __all__ = [
     "SlotType",
     "StreamReader",
     "StreamWriter",
+    "Way",
     "harden_process",
     "has_credential",
     "key_mark",
     "new_stream_key",
+    "open_portable",
     "prepare_folder",
+    "read_portable",
     "read_status",
     "recover",
     "verify_database",

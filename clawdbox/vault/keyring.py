@@ -26,6 +26,7 @@ from clawdbox.vault.model import (
     Slot,
     SlotType,
 )
+from clawdbox.vault.portable import portable
 from clawdbox.vault.rules import keyfile, passphrase, slots, words
 from clawdbox.vault.seal import BOX, Sealer
 from clawdbox.vault.secret import RecoveryWords, Secret
@@ -266,6 +267,10 @@ class Keyring:
 
     def status(self) -> KeyringStatus:
         return opening.status(self._file)
+
+    def portable(self) -> bytes:
+        """The keyring's file for a backup: without the slots that only this machine opens."""
+        return keyfile.encode(portable(self._file))
 
     def sealer(self) -> Sealer:
         """The one for the life of this keyring: a rotation reaches whoever holds it."""

@@ -1,0 +1,1 @@
+"""Backups: the whole box as one file that opens with the recovery words on any machine."""
