@@ -21,6 +21,9 @@ _VERIFY = "clawdbox backup verify box.clawdbox"
 class FileOrCommand(click.Group):
     """`clawdbox backup FILE` is short for `clawdbox backup make FILE`."""
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or self.commands["make"]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -46,7 +49,12 @@ def backup() -> None:
     """
 
 
-@backup.command(epilog=examples(("clawdbox backup box.clawdbox", "never overwrites a file")))
+@backup.command(
+    epilog=examples(
+        ("clawdbox backup box.clawdbox", "never overwrites a file"),
+        ("clawdbox backup make verify", "for a file that has the name of a command"),
+    )
+)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @folder_options
 def make(file: Path, data_dir: Path | None, demo: bool) -> None:

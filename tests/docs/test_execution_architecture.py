@@ -19,6 +19,7 @@ from tests.docs import markdown, sources
 TEXT = markdown.planning("05-execution-architecture.md")
 PARTS = markdown.sections(TEXT, 2)
 NOT_TIMES = {
+    "backup_folder",
     "agent_mode",
     "control_sockets",
     "master",

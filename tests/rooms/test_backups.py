@@ -50,6 +50,10 @@ async def back_up(folder: Path) -> Saved:
     return Saved(file, words, told)
 
 
+def found_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture
 async def saved(tmp_path: Path) -> Saved:
     return await back_up(tmp_path / "old")
@@ -65,7 +69,7 @@ async def test_with_the_words_alone_it_is_a_box_again_elsewhere(saved: Saved, tm
     assert (await rotating.audited(here)).first_bad is None
     assert {path.stat().st_mode & 0o777 for path in here.rglob("*") if path.is_file()} == {0o600}
     assert (here / "host.key").read_bytes() != (tmp_path / "burnt" / "host.key").read_bytes()
-    assert list(tmp_path.glob("*restoring*")) == []
+    assert not [name for name in found_in(tmp_path) if "restoring" in name]
 
 
 async def test_a_passphrase_opens_it_too(tmp_path: Path) -> None:
