@@ -109,9 +109,10 @@ def parse(words: list[str], *, mentioned: bool = False) -> None:
         assert words, f"{ctx.command_path} needs a command"
         if words[0] in ("-h", "--help", "--version"):
             return
-        found = command.get_command(ctx, words[0])
-        assert found, f"{ctx.command_path} has no command {words[0]}"
-        command, words = found, words[1:]
+        assert command.get_command(ctx, words[0]), f"{ctx.command_path} has no command {words[0]}"
+        _, found, words = command.resolve_command(ctx, list(words))
+        assert found
+        command = found
         ctx = click.Context(command, info_name=command.name, parent=ctx)
     if words in (["-h"], ["--help"]):
         return
