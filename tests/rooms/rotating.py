@@ -18,6 +18,7 @@ Told = dict[tuple[str, str, str, str], str]
 FITTING: dict[str, dict[str, Any]] = {
     "openclaw_gateways": {"auth": "token"},
     "notify_channels": {"kind": "ntfy", "kinds": "[]"},
+    "login_providers": {"kind": "oidc", "scopes": "[]"},
 }
 
 
