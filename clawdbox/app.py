@@ -42,7 +42,7 @@ from clawdbox.recovery import Recovery
 from clawdbox.rotation import Rotation
 from clawdbox.settings import Settings
 from clawdbox.slots import Slots
-from clawdbox.ssh.service.connections import Connections
+from clawdbox.ssh.service.connections import Connections, demo_is
 from clawdbox.ssh.service.control_sockets import ControlSockets
 from clawdbox.ssh.service.dialling import Addresses, Dialler
 from clawdbox.ssh.service.execs import Execs
@@ -55,6 +55,7 @@ from clawdbox.ssh.service.host_authorities import HostAuthorities
 from clawdbox.ssh.service.imports import Imports
 from clawdbox.ssh.service.janitor import Janitor
 from clawdbox.ssh.service.kept_terminals import KeptTerminals
+from clawdbox.ssh.service.key_rotations import KeyRotations
 from clawdbox.ssh.service.leases import Leases
 from clawdbox.ssh.service.recordings import Recordings
 from clawdbox.ssh.service.removals import Removals
@@ -100,6 +101,7 @@ class Box:
     login_providers: LoginProviders
     login_flows: LoginFlows
     connections: Connections
+    key_rotations: KeyRotations
     host_authorities: HostAuthorities
     imports: Imports
     leases: Leases
@@ -203,6 +205,7 @@ class Box:
         self.host_authorities = HostAuthorities(store, self.ledger, trail)
         self.imports = Imports(store, self.ledger, self.addresses, trail, self.host_authorities)
         self.connections = Connections(store, self.ledger, settings, self.addresses, dialler, trail)
+        self._wire_key_rotations(dialler, trail)
         self.leases = Leases(store, self.ledger, settings, self.accounts, trail, dialler, self.metrics)
         self.execs = Execs(store, self.ledger, self.leases)
         self.kept_terminals = KeptTerminals(store, self.ledger, self.leases)
@@ -246,6 +249,15 @@ class Box:
             lambda: self.address if settings.public_url or settings.is_loopback else None,
             lambda: self.own_port,
         )
+
+    def _wire_key_rotations(self, dialler: Dialler, trail: Trail) -> None:
+        self.key_rotations = KeyRotations(self.store, self.ledger, self.settings, self.keys, dialler, trail)
+        self.key_rotations.is_demo = demo_is
+        self.key_rotations.let_in_demo = self._let_in_demo
+
+    def _let_in_demo(self, public_key: str) -> None:
+        if self._demo:
+            self._demo.authorize(public_key)
 
     def _wire_files(self) -> None:
         pool, trail = SftpPool(self.leases), FileTrail(self.store, self.ledger)
@@ -345,6 +357,7 @@ class Box:
         self._jobs = [janitor, self.recordings, self.notifier, audit_file]
         if self.settings.demo:
             await self._start_demo()
+        await self.key_rotations.start()
 
     async def _prepare_openssh(self) -> None:
         if lacks := openssh.missing():
@@ -354,6 +367,7 @@ class Box:
     async def stop(self) -> None:
         """In the opposite order; every open lease ends and says why."""
         self.stopping.set()
+        await self.key_rotations.stop()
         await self.conversations.stop()
         await self.openclaw.close()
         await self.acp.close()

@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keepalive_count: Count = 3
     max_dials: Count = 16
     max_dials_per_host: Count = 4
+    keypair_keep_days: Count = 7  # a rotated key, for the leases that run
     control_sockets: bool = True
     master: Literal["asyncssh", "openssh"] = "asyncssh"
 

@@ -40,6 +40,19 @@ def revoke(keypair: Keypair, leases: list[str], force: bool, now: datetime) -> K
     return msgspec.structs.replace(keypair, revoked_at=now, is_active=False)
 
 
+def rotate(keypair: Keypair, now: datetime) -> Keypair:
+    """The keypair once its successor is in its place: it starts nothing new, and running leases still redial with it."""
+    if KeyState.ROTATED not in TRANSITIONS[keypair.state]:
+        raise Conflict("keypair_revoked", "This key is not in use any more.")
+    return msgspec.structs.replace(keypair, rotated_at=now, is_active=False)
+
+
+def next_label(label: str, taken: set[str]) -> str:
+    """Two living keys cannot share a label, so the new one gets a number until the old one is rotated."""
+    stem = label[:60]
+    return next(name for number in range(2, 200) if (name := f"{stem}-{number}") not in taken)
+
+
 def fingerprint(public_key: str) -> str:
     """OpenSSH's SHA-256 fingerprint of an `ssh-ed25519 AAAA… comment` line."""
     digest = hashlib.sha256(base64.b64decode(public_key.split()[1])).digest()
@@ -67,7 +80,8 @@ def remove_command(public_key: str) -> str:
     script = (
         "cd ~/.ssh 2>/dev/null && [ -f authorized_keys ] || { echo absent; exit 0; }; "
         f"grep -qF {blob} authorized_keys || {{ echo absent; exit 0; }}; "
-        "t=authorized_keys.$$ && cp -p authorized_keys $t && "
-        f"{{ grep -vF {blob} authorized_keys > $t; [ $? -le 1 ]; }} && mv $t authorized_keys && echo removed"
+        "f=authorized_keys; [ ! -L $f ] || f=$(readlink -f $f) || exit 1; "  # a link stays one
+        't="$f.$$" && cp -p "$f" "$t" && '
+        f'{{ grep -vF {blob} "$f" > "$t"; [ $? -le 1 ]; }} && mv "$t" "$f" && echo removed'
     )
     return f"sh -c {shlex.quote(script)}"  # the login shell may be none that reads POSIX syntax

@@ -70,3 +70,7 @@ def save_state(tx: Tx, keypair: Keypair) -> None:
         "UPDATE agent_keypairs SET rotated_at = ?, revoked_at = ?, is_active = ? WHERE id = ?",
         (keypair.rotated_at, keypair.revoked_at, keypair.is_active, keypair.id),
     )
+
+
+def relabel(tx: Tx, keypair_id: str, label: str) -> None:
+    tx.run("UPDATE agent_keypairs SET label = ? WHERE id = ?", (label, keypair_id))

@@ -99,6 +99,7 @@ from clawdbox.web.invitations import (
     withdraw_invitation,
 )
 from clawdbox.web.kept_terminals import end_kept_terminal, list_kept_terminals
+from clawdbox.web.key_rotations import cancel_rotation, read_rotation, retry_rotation, rotate_key
 from clawdbox.web.keys import create_key, key_install_command, list_keys, revoke_key
 from clawdbox.web.limits import Limits
 from clawdbox.web.login_providers import (
@@ -235,7 +236,16 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         withdraw_invitation,
         accept_invitation,
     ],
-    "Keys": [list_keys, create_key, key_install_command, revoke_key],
+    "Keys": [
+        list_keys,
+        create_key,
+        key_install_command,
+        revoke_key,
+        rotate_key,
+        read_rotation,
+        retry_rotation,
+        cancel_rotation,
+    ],
     "Connections": [
         list_connections,
         create_connection,

@@ -198,6 +198,10 @@ GET /api/v1/keys
 POST /api/v1/keys
 GET /api/v1/keys/{keypair_id}/install-command
 DELETE /api/v1/keys/{keypair_id}
+POST /api/v1/keys/{keypair_id}/rotate
+GET /api/v1/keys/{keypair_id}/rotation
+POST /api/v1/keys/{keypair_id}/rotation/retry
+DELETE /api/v1/keys/{keypair_id}/rotation
 GET /api/v1/connections
 POST /api/v1/connections
 GET /api/v1/connections/{connection_id}

@@ -11,6 +11,8 @@ from tests.web.routes import all_handlers
 from tests.web.served import Client, Make, Served, new_connection
 
 FRESH_ROUTES = {
+    "rotate_key",
+    "retry_rotation",
     "reveal_recovery_words",
     "begin_passkey",
     "add_passkey",

@@ -74,7 +74,7 @@ class ConnectionTests:
         try:
             async with asyncio.timeout(patience):
                 link = await self._dialler.dial(way)
-                failure = await _echo(link)
+                failure = await echo(link)
         except TimeoutError:
             failure = _too_slow(connection, patience)
         except DialFailure as problem:
@@ -174,7 +174,7 @@ def _authority_id(r: Reader, connection: Connection, link: Link) -> str | None:
     return next((one.id for one in living if one.fingerprint == link.authority), None)
 
 
-async def _echo(link: Link) -> DialFailure | None:
+async def echo(link: Link) -> DialFailure | None:
     try:
         result = await run(link, f"echo {_ECHO}", timeout_s=10, max_output_bytes=4096)
     except (LinkLost, ChannelRefused):

@@ -235,6 +235,11 @@ class Connections:
         return rules.check_place(label, host, port, username, self._addresses.own_port, allowed, jump)
 
 
+def demo_is(r: Reader, connection_id: str) -> bool:
+    """Whether this connection is the box's own demo server."""
+    return bool(r.value("SELECT value FROM box_meta WHERE key = ?", (_DEMO,)) == connection_id)
+
+
 def _refuse_label(r: Reader, account_id: str, label: str, unless: str | None) -> None:
     taken = sql.by_label(r, account_id, label)
     if taken and taken.id != unless:

@@ -36,7 +36,7 @@ async def take_key_off(store: Store, dialler: Dialler, connection: Connection) -
         async with asyncio.timeout(_TIMEOUT_S * len(way)):
             link = await dialler.dial(way)
             try:
-                return await _remove(link, keypair)
+                return await remove_line(link, keypair)
             finally:
                 await link.close()
     except (DialFailure, Conflict) as failure:
@@ -47,7 +47,7 @@ async def take_key_off(store: Store, dialler: Dialler, connection: Connection) -
         )
 
 
-async def _remove(link: Link, keypair: Keypair) -> KeyRemoval:
+async def remove_line(link: Link, keypair: Keypair) -> KeyRemoval:
     command = key_rules.remove_command(keypair.public_key)
     try:
         result = await run(link, command, timeout_s=_TIMEOUT_S, max_output_bytes=4096)
