@@ -729,7 +729,7 @@ CREATE UNIQUE INDEX keypair_rotations_old_idx ON keypair_rotations (old_keypair_
 
 CREATE INDEX keypair_rotations_new_idx ON keypair_rotations (new_keypair_id);
 
-CREATE INDEX keypair_rotations_open_idx ON keypair_rotations (state) WHERE state IN ('running', 'rotated');
+CREATE INDEX keypair_rotations_open_idx ON keypair_rotations (state);
 
 CREATE TABLE keypair_rotation_steps (
   id TEXT PRIMARY KEY,

@@ -66,6 +66,7 @@ class Box(Protocol):
     login_flows: LoginFlows
     keys: Keys
     connections: Connections
+    key_rotations: KeyRotations
     host_authorities: HostAuthorities
     imports: Imports
     leases: Leases

@@ -113,7 +113,7 @@ async def test_a_server_that_is_down_keeps_the_old_key_until_it_is_tried_again(
             world.connection.id: "switched",
             second.id: "failed",
         }
-        assert [step.cause for step in steps if step.state == "failed"] == ["refused"]
+        assert [step.cause for step in steps if step.state == "failed"] == ["port"]
         assert (await world.box.keys.get(world.owner, world.key.id)).state is KeyState.ACTIVE
         refused = await problem_of(world.box.key_rotations.cancel(world.me, world.owner, world.key.id))
         assert refused.code == "rotation_switched"

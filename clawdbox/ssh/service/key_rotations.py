@@ -47,6 +47,12 @@ _UNTESTED = "It was never entered, so nothing was changed there. Install the new
 Told = tuple[Rotation, list[RotationStep]]
 
 
+class _Failure(msgspec.Struct, frozen=True):
+    cause: str
+    message: str
+    next_step: str
+
+
 class KeyRotations:
     """`is_demo` and `let_in_demo` are handed in by the app: the box's own server takes its key from the box."""
 
@@ -257,13 +263,13 @@ class KeyRotations:
         if step.state is StepState.INSTALLED:
             return True
 
-        async def edit(link: Link) -> DialFailure | None:
+        async def edit(link: Link) -> DialFailure | _Failure | None:
             if not await self._set(step, StepState.INSTALLING, is_edited=True):
-                return DialFailure("cancelled", "The rotation was cancelled.", "")
+                return _Failure("cancelled", "The rotation was cancelled.", "")
             command = rules.install_command(old.public_key, new.public_key)
             result = await run(link, command, timeout_s=_TIMEOUT_S, max_output_bytes=4096)
             refused = rules.refusal(result.exit_status, result.stdout)
-            return DialFailure("not_installed", refused, _AGAIN) if refused else None
+            return _Failure("not_installed", refused, _AGAIN) if refused else None
 
         place = (connection.host.lower(), connection.port, connection.username)
         async with self._places.setdefault(place, asyncio.Lock()):  # two connections may share one file
@@ -276,19 +282,20 @@ class KeyRotations:
         step: RotationStep,
         connection: Connection,
         keypair: Keypair,
-        work: Callable[[Link], Awaitable[DialFailure | None]],
+        work: Callable[[Link], Awaitable[DialFailure | _Failure | None]],
     ) -> bool:
         """Log in by this key and do something there; what goes wrong is written down as the step's."""
+        failure: DialFailure | _Failure | None
         try:
             failure = await self._within(connection, keypair, work)
         except DialFailure as problem:
             failure = problem
         except Problem as problem:
-            failure = DialFailure(problem.code, problem.message, _AGAIN)
+            failure = _Failure(problem.code, problem.message, _AGAIN)
         except (LinkLost, ChannelRefused):
-            failure = DialFailure("lost", "The link broke in between.", _AGAIN)
+            failure = _Failure("lost", "The link broke in between.", _AGAIN)
         except TimeoutError:
-            failure = DialFailure("timeout", "The server took too long to answer.", _AGAIN)
+            failure = _Failure("timeout", "The server took too long to answer.", _AGAIN)
         if failure:
             await self._set(step, StepState.FAILED, failure)
         return failure is None
@@ -297,8 +304,8 @@ class KeyRotations:
         self,
         connection: Connection,
         keypair: Keypair,
-        work: Callable[[Link], Awaitable[DialFailure | None]],
-    ) -> DialFailure | None:
+        work: Callable[[Link], Awaitable[DialFailure | _Failure | None]],
+    ) -> DialFailure | _Failure | None:
         if keypair.state is not KeyState.ACTIVE:
             raise Conflict("keypair_revoked", f"The key {keypair.label} was revoked meanwhile.")
         way = await self._store.read(lambda r: way_to(r, connection, keypair, pinned_key(connection)))
@@ -330,7 +337,7 @@ class KeyRotations:
         self,
         step: RotationStep,
         state: StepState,
-        failure: DialFailure | None = None,
+        failure: DialFailure | _Failure | None = None,
         *,
         is_edited: bool = False,
     ) -> bool:
@@ -424,7 +431,7 @@ def _mark(
     tx: Tx,
     step: RotationStep,
     state: StepState,
-    failure: DialFailure | None = None,
+    failure: DialFailure | _Failure | None = None,
     *,
     message: str | None = None,
     is_edited: bool = False,

@@ -13,7 +13,7 @@ CREATE TABLE keypair_rotations (
 CREATE INDEX keypair_rotations_account_id_idx ON keypair_rotations (account_id, id DESC);
 CREATE UNIQUE INDEX keypair_rotations_old_idx ON keypair_rotations (old_keypair_id) WHERE state <> 'cancelled';
 CREATE INDEX keypair_rotations_new_idx ON keypair_rotations (new_keypair_id);
-CREATE INDEX keypair_rotations_open_idx ON keypair_rotations (state) WHERE state IN ('running', 'rotated');
+CREATE INDEX keypair_rotations_open_idx ON keypair_rotations (state);
 CREATE TABLE keypair_rotation_steps (
   id TEXT PRIMARY KEY,
   keypair_rotation_id TEXT NOT NULL REFERENCES keypair_rotations (id) ON DELETE CASCADE,
