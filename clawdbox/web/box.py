@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from clawdbox.ssh.service.host_authorities import HostAuthorities
     from clawdbox.ssh.service.imports import Imports
     from clawdbox.ssh.service.kept_terminals import KeptTerminals
+    from clawdbox.ssh.service.key_rotations import KeyRotations
     from clawdbox.ssh.service.leases import Leases
     from clawdbox.ssh.service.recordings import Recordings
     from clawdbox.ssh.service.removals import Removals
