@@ -2,11 +2,12 @@ import { defineConfig } from 'vite'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { precompress } from './build/precompress.ts'
 import { swaggerUi } from './build/swagger-ui.ts'
+import { xtermSheets } from './build/xterm-sheets.ts'
 
 const box = process.env.CLAWDBOX_URL ?? 'http://127.0.0.1:8022'
 
 export default defineConfig({
-  plugins: [svelte(), swaggerUi(), precompress()],
+  plugins: [svelte(), xtermSheets(), swaggerUi(), precompress()],
   build: {
     outDir: '../clawdbox/web/static',
     emptyOutDir: true,

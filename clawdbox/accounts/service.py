@@ -185,6 +185,12 @@ class Accounts:
 
         return await self._store.write(change)
 
+    async def knows_pairing_code(self, code: str) -> bool:
+        """Whether it would sign somebody in now; asked before a write is begun for a stranger."""
+        found = await self._store.read(lambda r: sql.pairing_code(r, token_hash(code[:_MAX_TOKEN])))
+        now = self._store.clock.now()
+        return bool(found and not found["used_at"] and parse(found["expires_at"]) > now)
+
     async def pair(self, code: str, device: Device) -> Granted:
         """Trade a pairing code for a login. Raises Unauthorized `pairing_code_invalid`; the first of two wins.
 

@@ -100,6 +100,10 @@ class AuditPage(Args, frozen=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 50
 
 
+class AuditAfter(AuditPage, frozen=True):
+    after: int = 0
+
+
 # verbs
 
 
@@ -237,6 +241,12 @@ async def list_audit(box: "Box", args: AuditPage) -> Answer:
     return {"entries": [_shown_entry(row) for row in await box.store.read(newest)]}
 
 
+async def page_of_audit(box: "Box", args: AuditAfter) -> Answer:
+    """Rows of everybody's trail behind one, oldest first."""
+    rows = await box.store.read(lambda r: event_sql.audit_rows_after(r, args.after, args.limit))
+    return {"entries": [_shown_entry(row) for row in rows]}
+
+
 async def verify_audit(box: "Box", _args: Args) -> Answer:
     # The file first: the table, read later, must hold all that the file had.
     try:
@@ -320,6 +330,7 @@ VERBS: Mapping[str, Verb] = {
     "keyring.add-slot": Verb(add_slot, AddSlot),
     "keyring.remove-slot": Verb(remove_slot, RemoveSlot),
     "audit.list": Verb(list_audit, AuditPage),
+    "audit.page": Verb(page_of_audit, AuditAfter),
     "audit.verify": Verb(verify_audit),
     "ssh-config": Verb(ssh_config, OfAccount, needs_running=True),
     "stop-agents": Verb(stop_agents, WhoseAgents, needs_running=True),

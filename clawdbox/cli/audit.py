@@ -1,12 +1,18 @@
 """`clawdbox audit`: the chained trail of who did what."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from clawdbox.cli import admin, exits, paths, tables
 from clawdbox.cli.options import examples, folder_options, json_option
 
+_PAGE = 1000
 _COLUMNS = {
     "id": "ROW",
     "time": "TIME",
@@ -68,6 +74,57 @@ def verify(data_dir: Path | None, demo: bool, as_json: bool) -> int:
     else:
         click.echo(f"The audit trail is whole: {check['rows']} rows.")
     return exits.FAILED if bad else exits.OK
+
+
+@audit.command(
+    epilog=examples(
+        ("clawdbox audit export --output audit.csv", "for a spreadsheet: no cell is a formula"),
+        ("clawdbox audit export --format json >audit.jsonl", "one object a line"),
+    )
+)
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "json"]), default="csv", show_default=True,
+    help="What to write.",
+)  # fmt: skip
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file to write; else standard output."
+)
+@folder_options
+def export(file_format: str, output: Path | None, data_dir: Path | None, demo: bool) -> None:
+    """Write the rows of all accounts, oldest first."""
+    folder = paths.folder(data_dir, demo)
+    with _opened(output) as out:
+        for text in _pages(folder, file_format):
+            out.write(text)
+
+
+def _pages(folder: Path, file_format: str) -> Iterator[str]:
+    from clawdbox.events.export import csv_head, csv_lines, json_lines
+
+    lines, after = (csv_lines if file_format == "csv" else json_lines), 0
+    if file_format == "csv":
+        yield csv_head()
+    while entries := admin.ask(folder, "audit.page", after=after, limit=_PAGE)["entries"]:
+        yield lines(entries)
+        after = entries[-1]["id"]
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[TextIO]:
+    """For its owner alone: an audit trail says where everything is."""
+    if output is None:
+        yield sys.stdout
+        return
+    try:
+        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise exits.Stop(
+            "output_unwritable",
+            f"{output} cannot be written: {error.strerror}. Choose another file.",
+            exits.FAILED,
+        ) from None
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        yield file
 
 
 @audit.command(epilog=examples(('tail -n 5 "$(clawdbox audit path)"', "the last five rows")))

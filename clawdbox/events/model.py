@@ -1,6 +1,7 @@
 """Events and audit entries as they are stored."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -30,6 +31,33 @@ class Event(msgspec.Struct, frozen=True):
     subject_id: str | None
     payload: dict[str, Any]
     created_at: datetime
+
+
+class IncidentKind(StrEnum):
+    FAILED_LOGINS = "failed_logins"
+    HOST_KEY_CHANGED = "host_key_changed"
+
+
+# As what it is told and stands in the audit trail.
+INCIDENTS = {
+    IncidentKind.FAILED_LOGINS: "incident.failed_logins",
+    IncidentKind.HOST_KEY_CHANGED: "incident.host_key_changed",
+}
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """What a person should look at. `subject` is the address or the id it is about; while nobody has seen it, the same
+    thing happening again counts up `times`."""
+
+    id: str
+    account_id: str
+    kind: IncidentKind
+    subject: str
+    detail: dict[str, Any]
+    times: int
+    first_at: datetime
+    last_at: datetime
+    seen_at: datetime | None
 
 
 class AuditEntry(msgspec.Struct, frozen=True):

@@ -6,14 +6,16 @@ from typing import Any, Protocol
 
 import msgspec
 
+from clawdbox import logs
 from clawdbox.clock import parse
 from clawdbox.events import rules, sql
 from clawdbox.events.audit_keys import KeyId, OneKey
-from clawdbox.events.model import SYSTEM, Actor, AuditEntry
+from clawdbox.events.model import INCIDENTS, SYSTEM, Actor, AuditEntry, Incident, IncidentKind
 from clawdbox.ids import new_id
 from clawdbox.store import Reader, Tx
 from clawdbox.store.rows import to_struct
 
+log = logs.get("events")
 _PAGE = 1000
 _BEFORE_ALL = -(1 << 63)
 _TICK = timedelta(microseconds=1)
@@ -92,6 +94,49 @@ class Ledger:
         mac = rules.audit_mac(key, last["mac"] if last else rules.GENESIS, entry)
         tx.insert("audit_log", msgspec.structs.asdict(msgspec.structs.replace(entry, mac=mac)))
         tx.wake("audit")
+
+    def incident(
+        self, tx: Tx, actor: Actor, account_id: str, kind: IncidentKind, subject: str, detail: dict[str, Any]
+    ) -> None:
+        """What the account should look at. While nobody has, the same thing again is counted, not told again."""
+        known = sql.open_incident(tx, account_id, kind, subject)
+        if known:
+            sql.count_incident(tx, known.id, detail)
+            return
+        incident_id = new_id(tx.now)
+        row = {
+            "id": incident_id,
+            "account_id": account_id,
+            "kind": kind,
+            "subject": subject,
+            "detail": detail,
+        }
+        tx.insert("incidents", {**row, "first_at": tx.now, "last_at": tx.now})
+        told, name = {"subject": subject, **detail}, INCIDENTS[kind]
+        self.event(tx, account_id, name, "incident", incident_id, told)
+        self.audit(tx, actor, name, "incident", incident_id, detail=told, account_id=account_id)
+        log.warning(name, account_id=account_id, incident_id=incident_id)
+
+    def settle_incident(self, tx: Tx, account_id: str, kind: IncidentKind, subject: str) -> None:
+        """Somebody has decided about what it was about."""
+        known = sql.open_incident(tx, account_id, kind, subject)
+        if known:
+            self._seen(tx, known)
+
+    def see_incident(self, tx: Tx, actor: Actor, account_id: str, incident_id: str) -> Incident:
+        """Repeatable. Raises NotFound."""
+        known = sql.incident(tx, account_id, incident_id)
+        if known.seen_at is None:
+            self._seen(tx, known)
+            self.audit(
+                tx, actor, "incident.seen", "incident", incident_id, detail={"kind": known.kind},
+                account_id=account_id,
+            )  # fmt: skip
+        return sql.incident(tx, account_id, incident_id)
+
+    def _seen(self, tx: Tx, known: Incident) -> None:
+        sql.see_incident(tx, known.id)
+        self.event(tx, known.account_id, "incident.seen", "incident", known.id)
 
     def verify(self, r: Reader, anchor: tuple[int, str] | None) -> rules.ChainCheck:
         """Check the whole chain, a page of rows in memory at a time."""

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from clawdbox.events.model import AuditEntry, Event
+from clawdbox.errors import NotFound
+from clawdbox.events.model import AuditEntry, Event, Incident
 from clawdbox.store import Reader, Tx
 
 EVENT = "seq, id, account_id, type, subject_type, subject_id, payload, created_at"
@@ -65,6 +66,53 @@ def forget_taken(tx: Tx, consumer: str, before: datetime) -> int:
     )
 
 
+# incidents
+
+INCIDENT = "id, account_id, kind, subject, detail, times, first_at, last_at, seen_at"
+
+
+def incidents(r: Reader, account_id: str, limit: int, *, only_open: bool) -> list[Incident]:
+    return r.structs(
+        Incident,
+        f"SELECT {INCIDENT} FROM incidents WHERE account_id = ? AND (NOT ? OR seen_at IS NULL)"
+        " ORDER BY last_at DESC, id DESC LIMIT ?",
+        (account_id, only_open, limit),
+    )
+
+
+def incident(r: Reader, account_id: str, incident_id: str) -> Incident:
+    found = r.struct(
+        Incident,
+        f"SELECT {INCIDENT} FROM incidents WHERE account_id = ? AND id = ?",
+        (account_id, incident_id),
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def open_incident(r: Reader, account_id: str, kind: str, subject: str) -> Incident | None:
+    return r.struct(
+        Incident,
+        f"SELECT {INCIDENT} FROM incidents WHERE account_id = ? AND kind = ? AND subject = ? AND seen_at IS NULL",
+        (account_id, kind, subject),
+    )
+
+
+def count_incident(tx: Tx, incident_id: str, detail: dict[str, Any]) -> None:
+    tx.run(
+        "UPDATE incidents SET times = times + 1, last_at = ?, detail = ? WHERE id = ?",
+        (tx.now, detail, incident_id),
+    )
+
+
+def see_incident(tx: Tx, incident_id: str) -> None:
+    tx.run("UPDATE incidents SET seen_at = ? WHERE id = ? AND seen_at IS NULL", (tx.now, incident_id))
+
+
+# the audit trail
+
+
 def audit_page(
     r: Reader, account_id: str, limit: int, before: datetime | None, action: str | None
 ) -> list[AuditEntry]:
@@ -82,6 +130,14 @@ def audit_after(r: Reader, after: int, limit: int) -> list[AuditEntry]:
         AuditEntry,
         f"SELECT {AUDIT} FROM audit_log WHERE id > ? ORDER BY id LIMIT ?",
         (after, limit),
+    )
+
+
+def audit_of_account_after(r: Reader, account_id: str, after: int, limit: int) -> list[AuditEntry]:
+    return r.structs(
+        AuditEntry,
+        f"SELECT {AUDIT} FROM audit_log WHERE account_id = ? AND id > ? ORDER BY id LIMIT ?",
+        (account_id, after, limit),
     )
 
 

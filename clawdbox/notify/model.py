@@ -16,6 +16,7 @@ class Kind(StrEnum):
     SESSION_LOST = "session_lost"
     KEY_EVENT = "key_event"
     HOST_KEY_EVENT = "host_key_event"
+    INCIDENT = "incident"
     TEST = "test"
 
 

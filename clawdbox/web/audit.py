@@ -1,18 +1,25 @@
 """`/audit`: who did what, and whether it worked."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import get
+from litestar import Response, get
+from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
+from litestar.response import Stream
 
 from clawdbox.clock import iso
 from clawdbox.errors import Invalid
 from clawdbox.events import AuditEntry
-from clawdbox.events.sql import audit_page
+from clawdbox.events.export import csv_head, csv_lines, json_lines
+from clawdbox.events.sql import audit_of_account_after, audit_page
+from clawdbox.web.box import Box
 from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, at
+
+_PAGE = 500
 
 
 class AuditEntryView(msgspec.Struct, frozen=True):
@@ -53,6 +60,43 @@ async def list_audit(
     return AuditList(
         [view(entry) for entry in entries], iso(entries[-1].created_at) if len(found) > limit else None
     )
+
+
+@get(
+    "/audit/export",
+    opt={"unlimited": True, "fresh": True},
+    summary="The audit trail as a file",
+    responses=usual(422)
+    | {200: ResponseSpec(str, generate_examples=False, description="A file.", media_type="text/csv")},
+)
+async def export_audit(
+    request: Req,
+    file_format: Annotated[
+        Literal["csv", "json"], QueryParameter(name="format", description="`json`: one object a line.")
+    ] = "csv",
+) -> Response[Any]:
+    """Everything that stands in the account's trail, the oldest first. A spreadsheet finds no formula in it."""
+    box, who = at(request)
+    await box.store.write(
+        lambda tx: box.ledger.audit(tx, who.actor, "audit.export", detail={"format": file_format})
+    )
+    name = f"clawdbox-audit-{box.clock.now():%Y-%m-%d}.{file_format}"
+    return Stream(
+        _exported(box, who.account_id, file_format),
+        media_type="text/csv" if file_format == "csv" else "application/x-ndjson",
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
+
+
+async def _exported(box: Box, account_id: str, file_format: str) -> AsyncIterator[str]:
+    after, lines = 0, csv_lines if file_format == "csv" else json_lines
+    if file_format == "csv":
+        yield csv_head()
+    while page := await box.store.read(
+        lambda r, after=after: audit_of_account_after(r, account_id, after, _PAGE)  # type: ignore[misc]
+    ):
+        yield lines(page)
+        after = page[-1].id
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -9,9 +9,10 @@ from litestar.params import JSONBody
 
 from clawdbox import __version__, net
 from clawdbox.accounts import Account, Login
+from clawdbox.errors import Unauthorized
 from clawdbox.web.box import Box
 from clawdbox.web.cookies import csrf_token, login_cookie
-from clawdbox.web.limits import Limits, address_key, check
+from clawdbox.web.limits import Limits, address_key, check, count_failure, failure_keys
 from clawdbox.web.problems import answers, usual
 from clawdbox.web.signed_in import AccountView, Paired, account_view, device_of, signed_in
 from clawdbox.web.visit import Means, Req, Visit, at, box_of, visit_of
@@ -76,8 +77,15 @@ async def pair(request: Req, data: JSONBody[PairRequest]) -> Response[Paired]:
     """Trades a code (single use, ten minutes) for a login, which comes as an HttpOnly cookie. Needs no login."""
     box, visit = box_of(request), visit_of(request.scope)
     limits: Limits = request.app.state["limits"]
-    check(limits.pair, address_key(visit.client), box.clock.monotonic())
-    granted = await box.accounts.pair(data.code, device_of(request, data.device_name))
+    if not await box.accounts.knows_pairing_code(
+        data.code
+    ):  # what is right gets in, whoever else is at that address
+        check(limits.pair, address_key(visit.client), box.clock.monotonic())
+    try:
+        granted = await box.accounts.pair(data.code, device_of(request, data.device_name))
+    except Unauthorized:
+        count_failure(limits, failure_keys(visit.client, data.code), box.clock.monotonic())
+        raise
     return signed_in(request, granted)
 
 

@@ -16,7 +16,7 @@ from clawdbox.web.box import Box
 from clawdbox.web.cookies import csrf_fits, read_cookies
 from clawdbox.web.guards import SAFE_METHODS
 from clawdbox.web.idempotency import Answers
-from clawdbox.web.limits import Limits, address_key, check
+from clawdbox.web.limits import Limits, address_key, check, count_failure, failure_keys
 from clawdbox.web.problems import respond, status_of, too_large
 from clawdbox.web.visit import Means, Visit, visit_of
 
@@ -185,7 +185,8 @@ _WAYS_IN = frozenset(
 async def authenticate(box: Box, limits: Limits, visit: Visit, scope: Scope) -> Principal:
     """The principal behind a bearer token, or else behind the cookie. Raises Unauthorized, RateLimited.
 
-    Only failures count against an address, so that nobody behind a shared one is locked out by a neighbour.
+    Only failures count against an address, so that nobody behind a shared one is locked out by a neighbour: what is
+    right gets in, however long its address would have to wait for being wrong.
     """
     token = bearer(scope)
     tokens = read_cookies(visit.scheme, scope["headers"]) if token is None else [token]
@@ -196,7 +197,9 @@ async def authenticate(box: Box, limits: Limits, visit: Visit, scope: Scope) -> 
     try:
         return await _one_principal(box, visit, tokens)
     except Unauthorized:
-        check(limits.failed_login, address_key(visit.client), box.clock.monotonic())
+        now = box.clock.monotonic()
+        check(limits.failed_login, address_key(visit.client), now)
+        count_failure(limits, failure_keys(visit.client, tokens[0]), now)
         raise
 
 

@@ -17,11 +17,17 @@ from clawdbox.web.problems import usual
 from clawdbox.web.visit import Req, at, visit_of
 
 NotifyKind = Literal[
-    "approval_waiting", "turn_finished", "agent_needs_answer", "session_lost", "key_event", "host_key_event"
+    "approval_waiting",
+    "turn_finished",
+    "agent_needs_answer",
+    "session_lost",
+    "key_event",
+    "host_key_event",
+    "incident",
 ]
 Kinds = Annotated[
     list[NotifyKind],
-    msgspec.Meta(max_length=6, description="What to be told of.", examples=[["approval_waiting"]]),
+    msgspec.Meta(max_length=7, description="What to be told of.", examples=[["approval_waiting"]]),
 ]
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2048, examples=["https://ntfy.sh"])]
 Mail = Annotated[str, msgspec.Meta(min_length=3, max_length=254, examples=["anna@example.com"])]

@@ -19,7 +19,7 @@ from clawdbox.web.approvals import (
     withdraw_approval_grant,
 )
 from clawdbox.web.attach import attach
-from clawdbox.web.audit import list_audit
+from clawdbox.web.audit import export_audit, list_audit
 from clawdbox.web.auth import me, pair, sign_out
 from clawdbox.web.box import Box
 from clawdbox.web.code_agents import find_code_agents
@@ -90,6 +90,7 @@ from clawdbox.web.host_authorities import (
 from clawdbox.web.idempotency import Answers
 from clawdbox.web.identities import list_identities, unlink_identity
 from clawdbox.web.imports import import_connections, preview_import
+from clawdbox.web.incidents import list_incidents, see_incident
 from clawdbox.web.invitations import (
     accept_invitation,
     choose_sign_up,
@@ -355,7 +356,7 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
         remove_model_provider,
         run_model_test,
     ],
-    "Events": [list_events, live.follow_events, list_audit],
+    "Events": [list_events, live.follow_events, list_audit, export_audit, list_incidents, see_incident],
     "Notifications": [
         list_notify_channels,
         add_notify_channel,

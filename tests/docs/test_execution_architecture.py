@@ -20,6 +20,7 @@ TEXT = markdown.planning("05-execution-architecture.md")
 PARTS = markdown.sections(TEXT, 2)
 NOT_TIMES = {
     "backup_folder",
+    "failed_logins_free",
     "agent_mode",
     "control_sockets",
     "master",

@@ -309,6 +309,9 @@ POST /api/v1/openclaw-gateways/{gateway_id}/test
 GET /api/v1/events
 WEBSOCKET /api/v1/events/live
 GET /api/v1/audit
+GET /api/v1/audit/export
+GET /api/v1/incidents
+POST /api/v1/incidents/{incident_id}/seen
 GET /api/v1/notifications/channels
 POST /api/v1/notifications/channels
 PATCH /api/v1/notifications/channels/{channel_id}

@@ -3,7 +3,7 @@
 import pytest
 
 from clawdbox.errors import RateLimited
-from clawdbox.web.limits import Window, address_key, check
+from clawdbox.web.limits import Delays, Window, address_key, check
 from tests.web.served import Client, Make, Served, new_connection
 
 
@@ -114,6 +114,90 @@ async def test_failed_logins_are_counted_but_lock_no_real_login_out(make: Make) 
     assert (await (await served.stranger()).get("/keys")).status_code == 401
     served.turn(61)
     assert (await intruder.get("/keys")).status_code == 401
+
+
+class TestDelays:
+    def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_an_hour_of_quiet_ends_it(self) -> None:
+        delays, now, waits = Delays(3), 0.0, []
+        for _ in range(14):
+            wait = delays.wait("a", now) or 0.0
+            waits.append(wait)
+            now += wait
+            assert delays.wait("a", now) is None
+            delays.fail("a", now)
+        assert waits == [0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900]
+        assert delays.wait("b", now) is None
+        assert delays.wait("a", now + 3600) is None
+        delays.fail("a", now + 3600)
+        assert delays.wait("a", now + 3600) is None
+
+    def test_memory_is_bounded(self) -> None:
+        delays = Delays(1)
+        for number in range(20_000):
+            delays.fail(f"stranger {number}", 0)
+        assert len(delays._failures) <= 8192
+
+
+async def test_case_15_who_keeps_failing_waits_longer_and_longer_and_no_right_login_waits(make: Make) -> None:
+    served = await make(failed_logins_free=2)
+    phone, script = await served.browser(), await served.script()
+    intruder = await served.stranger()
+    intruder.headers = {"authorization": "Bearer guess"}
+
+    async def tries() -> list[int]:
+        return [(await intruder.get("/keys")).status_code for _ in range(2)]
+
+    assert await tries() == [401, 401]
+    assert await tries() == [429, 429]
+    for seconds in (1.5, 2.5, 4.5):
+        served.turn(seconds)
+        assert await tries() == [401, 429]
+    refused = await intruder.get("/keys")
+    assert 4 <= refused.json()["retry_after"] <= 8
+    assert (await script.get("/keys")).status_code == 200
+    assert (await phone.get("/keys")).status_code == 200
+    code = (await phone.post("/pairing-codes")).json()["pairing_code"]["code"]
+    paired = await (await served.stranger()).post("/auth/pair", {"code": code})
+    assert paired.status_code == 201, "a right code gets in, whatever its address did before"
+
+
+async def test_case_15_one_wrong_code_waits_wherever_it_is_tried_from(make: Make) -> None:
+    served = await make(failed_logins_free=2, trusted_proxies=["127.0.0.1"])
+    stranger = await served.stranger()
+    statuses = [
+        (
+            await stranger.post("/auth/pair", {"code": "x"}, headers={"x-forwarded-for": f"203.0.113.{n}"})
+        ).status_code
+        for n in range(3)
+    ]
+    assert statuses == [401, 401, 429]
+    other = {"x-forwarded-for": "203.0.113.9"}
+    assert (await stranger.post("/auth/pair", {"code": "y"}, headers=other)).status_code == 401
+
+
+async def test_more_than_five_failed_logins_in_ten_minutes_are_one_incident_for_the_owner(
+    served: Served, phone: Client, stranger: Client
+) -> None:
+    stranger.headers = {"authorization": "Bearer guess"}
+    for _ in range(5):
+        await stranger.get("/keys")
+    assert (await phone.get("/incidents")).json()["incidents"] == []
+    for _ in range(4):
+        await stranger.get("/keys")
+
+    (incident,) = (await phone.get("/incidents?only_open=true")).json()["incidents"]
+
+    assert (incident["kind"], incident["subject"], incident["times"]) == ("failed_logins", "127.0.0.1", 1)
+    assert incident["detail"] == {"failures": 6, "within_s": 600}
+    (row,) = await served.audit(action="incident.failed_logins")
+    assert row["account_id"] == served.box.owner.id
+    events = (await phone.get("/events?after=0")).json()["events"]
+    assert [event["type"] for event in events].count("incident.failed_logins") == 1
+    other = await served.browser(await served.account())
+    assert (await other.get("/incidents")).json()["incidents"] == []
+    seen = await phone.post(f"/incidents/{incident['id']}/seen")
+    assert seen.json()["incident"]["seen_at"]
+    assert (await phone.get("/incidents?only_open=true")).json()["incidents"] == []
 
 
 async def test_a_forged_forwarding_header_evades_no_limit(make: Make) -> None:

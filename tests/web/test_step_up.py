@@ -13,6 +13,7 @@ from tests.web.served import Client, Make, Served, new_connection
 FRESH_ROUTES = {
     "rotate_key",
     "retry_rotation",
+    "export_audit",
     "reveal_recovery_words",
     "begin_passkey",
     "add_passkey",

@@ -36,6 +36,10 @@ def _host_key(_payload: Payload) -> Kind:
     return Kind.HOST_KEY_EVENT
 
 
+def _incident(_payload: Payload) -> Kind:
+    return Kind.INCIDENT
+
+
 TABLE: Mapping[str, Callable[[Payload], Kind | None]] = {
     "approval.requested": _approval,
     "turn.finished": _turn,
@@ -45,6 +49,7 @@ TABLE: Mapping[str, Callable[[Payload], Kind | None]] = {
     "keypair.revoked": _key,
     "host_key.unknown": _host_key,
     "host_key.changed": _host_key,
+    "incident.failed_logins": _incident,
 }
 
 # What is heard besides: a device whose login ended is not told anything more.

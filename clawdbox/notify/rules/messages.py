@@ -9,7 +9,7 @@ SHELF_LIFE = timedelta(hours=24)
 _MAX_COMMAND = 300
 _NOWHERE = "a server"
 
-URGENT = frozenset({Kind.APPROVAL_WAITING, Kind.AGENT_NEEDS_ANSWER, Kind.HOST_KEY_EVENT})
+URGENT = frozenset({Kind.APPROVAL_WAITING, Kind.AGENT_NEEDS_ANSWER, Kind.HOST_KEY_EVENT, Kind.INCIDENT})
 
 _CLASSES = {
     "read": "A command that only reads",
@@ -30,6 +30,7 @@ _COUNTED = {
     Kind.SESSION_LOST: ("session lost", "sessions lost"),
     Kind.KEY_EVENT: ("change of a key", "changes of keys"),
     Kind.HOST_KEY_EVENT: ("host key to look at", "host keys to look at"),
+    Kind.INCIDENT: ("incident", "incidents"),
 }
 
 
@@ -142,6 +143,12 @@ def _host_key(happening: Happening) -> tuple[str, str, str]:
     )
 
 
+def _incident(happening: Happening) -> tuple[str, str, str]:
+    failures, minutes = happening.payload["failures"], int(happening.payload["within_s"]) // 60
+    body = f"{failures} or more within {minutes} minutes from {happening.payload['subject']}. If it was not you, look."
+    return "Logins failed", body, "/audit"
+
+
 _WORDS = {
     Kind.APPROVAL_WAITING: _approval,
     Kind.AGENT_NEEDS_ANSWER: _question,
@@ -149,6 +156,7 @@ _WORDS = {
     Kind.SESSION_LOST: _session,
     Kind.KEY_EVENT: _key,
     Kind.HOST_KEY_EVENT: _host_key,
+    Kind.INCIDENT: _incident,
 }
 
 

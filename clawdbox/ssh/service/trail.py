@@ -5,7 +5,7 @@ from typing import Any
 
 from clawdbox import logs
 from clawdbox.errors import Conflict, Problem
-from clawdbox.events import Actor, Ledger
+from clawdbox.events import Actor, IncidentKind, Ledger
 from clawdbox.ssh.model import Connection, HostKey
 from clawdbox.ssh.rules import connections as rules
 from clawdbox.ssh.service.ways import HopFailure, hop_of, offered_key
@@ -66,6 +66,8 @@ class Trail:
             detail=detail,
             account_id=now.account_id,
         )
+        if problem.code == "host_key_changed":
+            self._ledger.incident(tx, actor, now.account_id, IncidentKind.HOST_KEY_CHANGED, now.id, detail)
         log.warning(kind, connection_id=now.id, account_id=now.account_id)
         return problem
 
@@ -84,4 +86,7 @@ class Trail:
         if connection.host_key_fingerprint != key.fingerprint:
             detail = {"old_fingerprint": connection.host_key_fingerprint, "new_fingerprint": key.fingerprint}
             self.tell(tx, actor, connection, "host_key.pinned", "host_key.pin", {**detail, "type": key.type})
+            self._ledger.settle_incident(
+                tx, connection.account_id, IncidentKind.HOST_KEY_CHANGED, connection.id
+            )
         return rules.pinned(connection, key, tx.now)

@@ -8,6 +8,7 @@ export const kinds: readonly [NotifyKind, string, string][] = [
   ['turn_finished', 'Turn finished', 'An agent is done, or failed, while you look elsewhere.'],
   ['session_lost', 'Session lost', 'A session ended by itself.'],
   ['host_key_event', 'Host key', 'A server shows an unknown or another key.'],
+  ['incident', 'Incidents', 'Somebody tries to get in.'],
   ['key_event', 'Key made or revoked', 'One of your keypairs.'],
 ]
 export const allKinds = kinds.map(([kind]) => kind)

@@ -1,4 +1,4 @@
-import { get } from '../api.ts'
+import { get, pull } from '../api.ts'
 
 export interface AuditEntry {
   id: string
@@ -21,4 +21,11 @@ export function readAudit(action: string, before: string | null): Promise<AuditP
   if (action) query.set('action', action)
   if (before) query.set('before', before)
   return get<AuditPage>(`/audit?${query}`)
+}
+
+/** The whole trail as a file. A spreadsheet finds no formula in it. */
+export async function exportAudit(format: 'csv' | 'json'): Promise<Blob> {
+  const pieces: string[] = []
+  await pull(`/audit/export?format=${format}`, (text) => pieces.push(text), new AbortController().signal)
+  return new Blob(pieces, { type: format === 'csv' ? 'text/csv' : 'application/x-ndjson' })
 }

@@ -1,6 +1,6 @@
 import { get, patch, post, remove } from '../api.ts'
 
-export type NotifyKind = 'approval_waiting' | 'agent_needs_answer' | 'turn_finished' | 'session_lost' | 'key_event' | 'host_key_event'
+export type NotifyKind = 'approval_waiting' | 'agent_needs_answer' | 'turn_finished' | 'session_lost' | 'key_event' | 'host_key_event' | 'incident'
 export type ChannelKind = 'webpush' | 'ntfy' | 'email' | 'webhook'
 export interface Channel {
   id: string

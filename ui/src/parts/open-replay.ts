@@ -1,6 +1,7 @@
 import type { Terminal } from '@xterm/xterm'
 import type { Step } from '../logic/playback.ts'
 import { colours, follow } from './open-screen.ts'
+import './terminal-sheet.ts'
 
 /** A screen that only shows: what a server wrote long ago is answered by nobody, and touches nothing of this device. */
 export class Replay {

@@ -1,5 +1,6 @@
 import { touchScroll } from './touch-scroll.ts'
 import { fontSize, Screen } from './screen.ts'
+import './terminal-sheet.ts'
 
 export const colours = {
   background: '#10181b', foreground: '#e6e0d4', cursor: '#ff8061', cursorAccent: '#10181b', selectionBackground: '#4a5a60',
