@@ -57,6 +57,10 @@ test: setup-dev test-deps ## run the tests (T="tests/store -x" chooses some)
 test-long: setup-dev test-deps ## run the tests that take long, too
 	@$(PYTEST) -m 'long or not long' $(T)
 
+.PHONY: test-security
+test-security: setup-dev test-deps ## run the attacks by number, schemathesis over the API and wapiti over the box
+	@$(PYTEST) -m 'long or not long' tests/attack tests/web/test_every_route.py tests/web/test_fuzz.py tests/web/test_scan.py $(T)
+
 .PHONY: test-deps
 test-deps: ## see that sshd, Chromium and their like are here; root on Debian and Ubuntu gets them
 	@sh packaging/test-deps.sh
@@ -91,6 +95,7 @@ lock: tools ## pin what pyproject.toml asks for, with hashes (ARGS=--upgrade: th
 	$(LOCK) $(ARGS) --group build -o requirements/build.txt
 	$(LOCK) $(ARGS) --group node -o requirements/node.txt
 	$(LOCK) $(ARGS) --group bench -o requirements/bench.txt
+	$(LOCK) $(ARGS) --group scan -o requirements/scan.txt
 	$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt -o requirements/dev.txt
 
 .PHONY: schema

@@ -26,6 +26,7 @@ from clawdbox.backups.service import Backups
 from clawdbox.clock import Clock
 from clawdbox.errors import NotFound, StartRefused
 from clawdbox.events import Actor, Hub, Ledger
+from clawdbox.events.archive import FOLDER, Archivist
 from clawdbox.events.audit_keys import AuditKeys
 from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AUDIT_FILE, AuditFile
@@ -146,7 +147,7 @@ class Box:
         self.is_offline = False  # opened for one command, while no box runs
         self.unlocked = keyring
         self.addresses = Addresses(settings)
-        self._jobs: list[AuditFile | Janitor | Notifier | Recordings] = []
+        self._jobs: list[Archivist | AuditFile | Janitor | Notifier | Recordings] = []
         self._demo: DemoServer | None = None
 
     # opening: the vault first, the database only when it is this vault's
@@ -354,7 +355,9 @@ class Box:
         self.notifier.start()
         self.rotation.start()
         self.backups.start()
-        self._jobs = [janitor, self.recordings, self.notifier, audit_file]
+        archivist = Archivist(self.data_dir / FOLDER, self.store, self.ledger, self.settings)
+        archivist.start()
+        self._jobs = [janitor, self.recordings, self.notifier, archivist, audit_file]
         if self.settings.demo:
             await self._start_demo()
         await self.key_rotations.start()

@@ -120,6 +120,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate_oauth_callback_per_hour: Count = 20
     rate_failed_login_per_minute: Count = 20
     failed_logins_free: Count = 10
+
+    # The audit trail: in the database, then in files
+    audit_hot_days: Count = 90
+    audit_archive_days: Count = 365
     rate_fleet_per_minute: Count = 10
     rate_import_per_minute: Count = 20
     rate_notify_test_per_minute: Count = 10

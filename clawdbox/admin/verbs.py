@@ -15,6 +15,7 @@ from clawdbox.clock import iso
 from clawdbox.errors import Conflict, Invalid, NotFound, Problem
 from clawdbox.events import sql as event_sql
 from clawdbox.events import wire as event_wire
+from clawdbox.events.archive import FOLDER, first_flaw
 from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AUDIT_FILE
 from clawdbox.ssh.rules import control_config
@@ -254,7 +255,11 @@ async def verify_audit(box: "Box", _args: Args) -> Answer:
         torn = False
     except msgspec.MsgspecError:
         anchor, torn = None, True
+    archives = await box.store.read(event_sql.archives)
+    in_files = await asyncio.to_thread(first_flaw, box.data_dir / FOLDER, archives)
     check = await box.store.read(lambda r: box.ledger.verify(r, anchor))
+    if in_files and (check.first_bad is None or in_files[0] < check.first_bad):
+        return {"rows": in_files[0] - 1, "first_bad": in_files[0], "reason": in_files[1]}
     if torn and check.first_bad is None:
         return {"rows": check.rows, "first_bad": check.rows, "reason": f"{AUDIT_FILE} ends in no audit row"}
     return {"rows": check.rows, "first_bad": check.first_bad, "reason": check.reason}

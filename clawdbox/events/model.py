@@ -78,3 +78,19 @@ class AuditEntry(msgspec.Struct, frozen=True):
     created_at: datetime
     mac: str
     key_id: str | None = None
+
+
+class AuditArchive(msgspec.Struct, frozen=True):
+    """Rows `first_id` to `last_id` lie in a file. `last_mac` is what the next row follows from, `mac` signs all this but
+    `removed_at`, when the file was removed for its age."""
+
+    last_id: int
+    first_id: int
+    month: str
+    file_name: str
+    sha256: str
+    last_mac: str
+    key_id: str | None
+    created_at: datetime
+    mac: str
+    removed_at: datetime | None

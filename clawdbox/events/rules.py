@@ -2,12 +2,13 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 
 from clawdbox.clock import iso
-from clawdbox.events.model import AuditEntry
+from clawdbox.events.model import AuditArchive, AuditEntry
 
 GENESIS = "0" * 64
 
@@ -23,6 +24,37 @@ def audit_mac(key: bytes, previous: str, entry: AuditEntry) -> str:
     return hmac.new(key, previous.encode() + b"\n" + body, hashlib.sha256).hexdigest()
 
 
+def archive_mac(key: bytes, archive: AuditArchive) -> str:
+    """HMAC over what a checkpoint says, as canonical JSON; its purpose keeps it apart from every row's."""
+    said = msgspec.structs.asdict(archive)
+    del said["mac"], said["removed_at"]
+    said["created_at"] = iso(archive.created_at)
+    body = msgspec.json.encode(said, order="deterministic")
+    return hmac.new(key, b"clawdbox/audit-archive\n" + body, hashlib.sha256).hexdigest()
+
+
+def check_archives(
+    keys: Mapping[str | None, bytes], archives: Sequence[AuditArchive]
+) -> tuple[int, str] | None:
+    """(first row, reason) of the first checkpoint that is not signed, or does not follow from the one before it."""
+    expected = 1
+    for archive in archives:
+        key = keys.get(archive.key_id)
+        signed = key is not None and hmac.compare_digest(
+            archive_mac(key, archive).encode(), archive.mac.encode()
+        )
+        if archive.first_id != expected or archive.last_id < expected or not signed:
+            return expected, "what is said of its archive was changed"
+        expected = archive.last_id + 1
+    return None
+
+
+def month_end(moment: datetime) -> datetime:
+    """The first moment of the next month, in UTC."""
+    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=32)).replace(day=1)
+
+
 class ChainCheck(msgspec.Struct, frozen=True):
     """`first_bad` is the id of the first row that does not follow from the one before it."""
 
@@ -36,13 +68,17 @@ def check_chain(
     entries: Iterable[AuditEntry | int],
     last_issued: int,
     anchor: tuple[int, str] | None,
+    begins_after: AuditArchive | None = None,
 ) -> ChainCheck:
     """Verify rows in order of their ids, each with the key it names; a row that cannot be read comes as its bare id.
 
     `last_issued` is the highest id ever given out and `anchor` the (id, mac) written last to the append-only
-    file: they find a tail that was cut off, which a chain alone cannot.
+    file: they find a tail that was cut off, which a chain alone cannot. Rows before `begins_after` lie in archives.
     """
     previous, expected, seen_anchor = GENESIS, 1, anchor is None
+    if begins_after is not None:
+        previous, expected = begins_after.last_mac, begins_after.last_id + 1
+        seen_anchor = seen_anchor or (anchor is not None and anchor[0] < expected)
     for entry in entries:
         found = entry if isinstance(entry, int) else entry.id
         if found != expected or isinstance(entry, int):

@@ -10,7 +10,7 @@ from clawdbox import logs
 from clawdbox.clock import parse
 from clawdbox.events import rules, sql
 from clawdbox.events.audit_keys import KeyId, OneKey
-from clawdbox.events.model import INCIDENTS, SYSTEM, Actor, AuditEntry, Incident, IncidentKind
+from clawdbox.events.model import INCIDENTS, SYSTEM, Actor, AuditArchive, AuditEntry, Incident, IncidentKind
 from clawdbox.ids import new_id
 from clawdbox.store import Reader, Tx
 from clawdbox.store.rows import to_struct
@@ -140,7 +140,24 @@ class Ledger:
 
     def verify(self, r: Reader, anchor: tuple[int, str] | None) -> rules.ChainCheck:
         """Check the whole chain, a page of rows in memory at a time."""
-        return rules.check_chain(self._keys.known(r), _all_audit(r), sql.last_issued_audit_id(r), anchor)
+        keys, archives = self._keys.known(r), sql.archives(r)
+        flaw = rules.check_archives(keys, archives)
+        if flaw:
+            return rules.ChainCheck(flaw[0] - 1, *flaw)
+        last = archives[-1] if archives else None
+        return rules.check_chain(keys, _all_audit(r), sql.last_issued_audit_id(r), anchor, last)
+
+    # archives (`archive.py`)
+
+    def follows(self, r: Reader, last: AuditArchive | None, rows: list[AuditEntry]) -> bool:
+        """Whether these rows, the next ones, are whole: what was changed is not signed anew."""
+        keys = self._keys.known(r)
+        return rules.check_chain(keys, rows, rows[-1].id, None, last).first_bad is None
+
+    def sign_archive(self, archive: AuditArchive) -> AuditArchive:
+        key_id, key = self._keys.active()
+        named = msgspec.structs.replace(archive, key_id=key_id)
+        return msgspec.structs.replace(named, mac=rules.archive_mac(key, named))
 
 
 def _after(now: datetime, last: datetime | None) -> datetime:

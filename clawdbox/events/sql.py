@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from clawdbox.errors import NotFound
-from clawdbox.events.model import AuditEntry, Event, Incident
+from clawdbox.events.model import AuditArchive, AuditEntry, Event, Incident
 from clawdbox.store import Reader, Tx
 
 EVENT = "seq, id, account_id, type, subject_type, subject_id, payload, created_at"
@@ -168,3 +168,39 @@ def keep_audit_key(tx: Tx, key_id: str, sealed: str) -> None:
         "INSERT OR IGNORE INTO audit_keys (key_id, key_enc, created_at) VALUES (?, ?, ?)",
         (key_id, sealed, tx.now),
     )
+
+
+# archives of it
+
+ARCHIVE = "last_id, first_id, month, file_name, sha256, last_mac, key_id, created_at, mac, removed_at"
+
+
+def archives(r: Reader) -> list[AuditArchive]:
+    return r.structs(AuditArchive, f"SELECT {ARCHIVE} FROM audit_archives ORDER BY last_id")
+
+
+def last_archive(r: Reader) -> AuditArchive | None:
+    return r.struct(AuditArchive, f"SELECT {ARCHIVE} FROM audit_archives ORDER BY last_id DESC LIMIT 1")
+
+
+def archives_before(r: Reader, before: datetime) -> list[AuditArchive]:
+    return r.structs(
+        AuditArchive,
+        f"SELECT {ARCHIVE} FROM audit_archives WHERE removed_at IS NULL AND created_at < ? ORDER BY last_id",
+        (before,),
+    )
+
+
+def archive_removed(tx: Tx, last_id: int) -> None:
+    tx.run("UPDATE audit_archives SET removed_at = ? WHERE last_id = ?", (tx.now, last_id))
+
+
+def last_audit_id_before(r: Reader, after: int, moment: datetime) -> int:
+    """The last row behind `after` before which, itself included, none is of that moment or later."""
+    first_later = r.value("SELECT min(id) FROM audit_log WHERE id > ? AND created_at >= ?", (after, moment))
+    return int(first_later) - 1 if first_later else last_issued_audit_id(r)
+
+
+def delete_archived(tx: Tx, last_id: int) -> None:
+    """A trigger lets go only of what an archive has."""
+    tx.run("DELETE FROM audit_log WHERE id <= ?", (last_id,))

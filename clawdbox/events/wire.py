@@ -1,6 +1,7 @@
 """The append-only copy of the audit trail: `audit.jsonl`, one committed row a line."""
 
 import asyncio
+import math
 import os
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,7 @@ _PAGE = 500
 _TAIL = 65_536
 # Rows gather this long: the copy's own fsync and its changes of thread would else stand beside every command.
 _GATHER_S = 0.2
+_ANCHOR_S = 3600.0
 
 
 class AuditFile:
@@ -31,6 +33,8 @@ class AuditFile:
         self._hub = hub
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
+        self._newest: AuditEntry | None = None
+        self._anchored_at = -math.inf
 
     async def start(self) -> None:
         try:
@@ -49,6 +53,7 @@ class AuditFile:
             self._task.cancel()
             await asyncio.wait([self._task])
         await self._try()
+        self._anchor(None, closing=True)
 
     async def _follow(self) -> None:
         with self._hub.listen("audit") as signal:
@@ -70,9 +75,21 @@ class AuditFile:
             await asyncio.to_thread(cut_torn_line, self._path)
             anchor = await asyncio.to_thread(last_line, self._path)
             after = anchor[0] if anchor else 0
+            last: AuditEntry | None = None
             while page := await self._store.read(lambda r, after=after: sql.audit_after(r, after, _PAGE)):  # type: ignore[misc]
                 await asyncio.to_thread(_append, self._path, page)
-                after = page[-1].id
+                last = page[-1]
+                after = last.id
+            self._anchor(last)
+
+    def _anchor(self, last: AuditEntry | None, *, closing: bool = False) -> None:
+        """Now and then the newest row in the log, which often lies elsewhere: whoever cuts the trail and this file
+        does not reach it there."""
+        self._newest = last or self._newest
+        now = self._store.clock.monotonic()
+        if self._newest and (closing or now - self._anchored_at >= _ANCHOR_S):
+            log.info("audit.anchor", id=self._newest.id, mac=self._newest.mac)
+            self._newest, self._anchored_at = None, now
 
 
 def _append(path: Path, page: list[AuditEntry]) -> None:

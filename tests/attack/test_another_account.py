@@ -4,13 +4,18 @@ The cases come from the router, so a route that is added is tried without anybod
 added to a path has to be made here.
 """
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from clawdbox.accounts.login_providers.model import Person
 from clawdbox.approvals.model import Asked, Kind
+from clawdbox.events import IncidentKind
 from clawdbox.events.model import SYSTEM
+from clawdbox.events.sql import incidents
 from clawdbox.ids import new_id
 from clawdbox.store import Tx
 from tests.ssh.sshd import Sshd
@@ -160,7 +165,15 @@ async def asking(served: Served, client: Client, session: Json, conversation_id:
         tx.insert("approval_grants", {**of, **grant, "digest": "d", "created_at": tx.now})
         revert = {"id": revert_id, "turn_id": turn_id, "what": "the firewall", "state": "armed"}
         tx.insert("reverts", {**of, **revert, "created_at": tx.now, "due_at": tx.now + timedelta(hours=1)})
-        return {"approval_id": approval.id, "grant_id": grant_id, "revert_id": revert_id}
+        kind = IncidentKind.HOST_KEY_CHANGED
+        served.box.ledger.incident(tx, SYSTEM, account_id, kind, session["connection_id"], {})
+        (incident,) = incidents(tx, account_id, 1, only_open=True)
+        return {
+            "incident_id": incident.id,
+            "approval_id": approval.id,
+            "grant_id": grant_id,
+            "revert_id": revert_id,
+        }
 
     return await served.box.store.write(change)
 
@@ -281,4 +294,34 @@ async def test_a_viewer_changes_nothing_by_any_route(served: Served, phone: Clie
         async with viewer.socket(attach.at(**ids)) as socket:
             await socket.send(frame)
             assert await code_of(socket) == 4403
+    assert await stands(viewer, ids) == seen
+
+
+async def heard_out(socket: ClientConnection) -> int | None:
+    """How it ended, or None when it goes on: everything that was sent before has been judged."""
+    try:
+        await socket.send('{"type":"ping"}')
+        async with asyncio.timeout(10):
+            while '"pong"' not in str(await socket.recv()):
+                pass
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else 0
+    return None
+
+
+async def test_case_18_a_viewer_says_nothing_on_any_socket(served: Served, phone: Client, sshd: Sshd) -> None:
+    """They may look: whatever they say there ends the socket, or is not heard."""
+    account = await served.account()
+    before = await served.browser(account)
+    ids = await everything(served, before, sshd)
+    await served.box.store.write(
+        lambda tx: tx.run("UPDATE accounts SET role = 'viewer' WHERE id = ?", (account.id,))
+    )
+    viewer = await served.browser(account)
+    seen = await stands(viewer, ids)
+    for route in socket_routes():
+        for frame in (b"\x00" * 8 + b"exit\n", '{"type":"resize","cols":100,"rows":30,"take":true}'):
+            async with viewer.socket(route.at(**ids)) as socket:
+                await socket.send(frame)
+                assert await heard_out(socket) in (None, 4400, 4403), str(route)
     assert await stands(viewer, ids) == seen

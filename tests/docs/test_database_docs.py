@@ -324,6 +324,7 @@ def test_files_with_sql_are_found() -> None:
 def test_the_box_deletes_only_where_the_pages_say_so() -> None:
     deleted = {table for text in SOURCES.values() for table in re.findall(r"DELETE FROM (\w+)", text)}
     assert deleted == {
+        "audit_log",
         "box_meta",
         "event_inbox",
         "fleet_runs",

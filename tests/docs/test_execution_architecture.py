@@ -21,6 +21,8 @@ PARTS = markdown.sections(TEXT, 2)
 NOT_TIMES = {
     "backup_folder",
     "failed_logins_free",
+    "audit_hot_days",
+    "audit_archive_days",
     "agent_mode",
     "control_sockets",
     "master",

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -288,3 +289,29 @@ async def test_rows_of_one_transaction_have_times_of_their_own(trail: Store, clo
     assert len(set(times)) == ROWS
     assert max(times) - min(times) < timedelta(milliseconds=1)
     assert abs(times[0] - datetime.now(UTC)) < timedelta(seconds=10)
+
+
+async def test_the_newest_row_is_anchored_in_the_log_once_an_hour_and_at_the_end(
+    trail: Store, ledger: Ledger, tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchors: list[tuple[int, str]] = []
+
+    def hear(event: str, **values: Any) -> None:
+        assert event == "audit.anchor"
+        anchors.append((values["id"], values["mac"]))
+
+    monkeypatch.setattr(wire.log, "info", hear)
+    file = AuditFile(tmp_path / "audit.jsonl", trail, Hub())
+
+    async def more() -> None:
+        await trail.write(lambda tx: ledger.audit(tx, Actor("a"), "do.more"))
+        await file._try()
+
+    await file.start()
+    await more()
+    clock.turn(3601)
+    await more()
+    await more()
+    await file.stop()
+    rows = await trail.read(lambda r: sql.audit_after(r, 0, 100))
+    assert anchors == [(rows[number - 1].id, rows[number - 1].mac) for number in (6, 8, 9)]
