@@ -6,7 +6,8 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import JSONBody
 
-from clawdbox.web.limits import Limits, address_key, check
+from clawdbox.errors import Unauthorized
+from clawdbox.web.limits import Limits, address_key, check, count_failure, failure_keys
 from clawdbox.web.problems import answers, usual
 from clawdbox.web.signed_in import Paired, device_of, signed_in
 from clawdbox.web.visit import Req, at, box_of, visit_of
@@ -65,6 +66,9 @@ async def sign_in_with_recovery_code(request: Req, data: JSONBody[RecoveryCodeSi
     box, visit = box_of(request), visit_of(request.scope)
     limits: Limits = request.app.state["limits"]
     check(limits.pair, address_key(visit.client), box.clock.monotonic())
-    return signed_in(
-        request, await box.recovery_codes.sign_in(data.code, device_of(request, data.device_name))
-    )
+    try:
+        granted = await box.recovery_codes.sign_in(data.code, device_of(request, data.device_name))
+    except Unauthorized:
+        count_failure(limits, failure_keys(visit.client, data.code), box.clock.monotonic())
+        raise
+    return signed_in(request, granted)

@@ -117,7 +117,12 @@ CASES: dict[int, Case] = {
     ),
     13: Case(
         "addresses of the box come from its configuration, never from a request",
-        ("tests/web/test_login.py::test_links_carry_the_public_address_when_there_is_one",),
+        (
+            "tests/web/test_passkeys.py::test_neither_name_nor_origin_come_from_the_request",
+            "tests/web/test_passkeys.py::test_another_name_or_origin_is_refused",
+            "tests/web/test_passkeys.py::test_a_challenge_is_good_once_whatever_comes_of_it",
+            "tests/web/test_login.py::test_links_carry_the_public_address_when_there_is_one",
+        ),
     ),
     14: Case(
         "pairing codes: used twice, expired, raced for, guessed",
@@ -125,6 +130,8 @@ CASES: dict[int, Case] = {
             "tests/web/test_login.py::test_a_pairing_code_signs_a_browser_in_once",
             "tests/web/test_login.py::test_wrong_used_and_expired_codes_answer_alike",
             "tests/web/test_limits.py::test_an_address_tries_ten_pairing_codes_a_minute",
+            "tests/web/test_second_ways.py::test_guessing_is_slowed_down",
+            "tests/web/test_second_ways.py::test_of_two_devices_the_one_whose_digits_were_seen_is_let_in",
             "tests/attack/test_case_12_fixation.py::test_case_14_of_many_phones_that_race_for_a_code_one_wins",
         ),
     ),

@@ -99,6 +99,15 @@ function refusal(response: Response, data: Record<string, unknown>): Problem {
 /** A long text, piece by piece as it arrives, for as long as somebody waits for it. */
 export async function pull(path: string, onpiece: (text: string) => void, signal: AbortSignal): Promise<void> {
   try {
+    await stream(path, onpiece, signal)
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === 'step_up_required' && (await login.stepUp(error)))) throw error
+    await stream(path, onpiece, signal)
+  }
+}
+
+async function stream(path: string, onpiece: (text: string) => void, signal: AbortSignal): Promise<void> {
+  try {
     const response = await fetch(base + path, { signal })
     if (!response.ok || !response.body) throw refusal(response, await response.json().catch(() => ({})))
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
