@@ -237,9 +237,6 @@ CREATE INDEX audit_log_created_at_idx ON audit_log (created_at DESC);
 CREATE TRIGGER audit_log_is_append_only_update BEFORE UPDATE ON audit_log
   BEGIN SELECT RAISE (ABORT, 'audit_log is append-only'); END;
 
-CREATE TRIGGER audit_log_is_append_only_delete BEFORE DELETE ON audit_log
-  BEGIN SELECT RAISE (ABORT, 'audit_log is append-only'); END;
-
 CREATE TABLE idempotency_keys (
   account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
   key TEXT NOT NULL,
@@ -522,32 +519,6 @@ CREATE INDEX notify_channels_login_id_idx ON notify_channels (login_id) WHERE lo
 CREATE UNIQUE INDEX notify_channels_endpoint_idx ON notify_channels (endpoint_hash)
   WHERE endpoint_hash IS NOT NULL AND removed_at IS NULL;
 
-CREATE TABLE notify_deliveries (
-  id TEXT PRIMARY KEY,
-  channel_id TEXT NOT NULL REFERENCES notify_channels (id) ON DELETE CASCADE,
-  event_id TEXT REFERENCES events (id),
-  kind TEXT NOT NULL CHECK (kind IN ('approval_waiting', 'turn_finished', 'agent_needs_answer', 'session_lost',
-    'key_event', 'host_key_event', 'test')),
-  folded TEXT CHECK (folded IS NULL OR json_valid(folded)),
-  state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'failed', 'gave_up')),
-  attempts INTEGER NOT NULL DEFAULT 0,
-  next_try_at TEXT,
-  last_error TEXT,
-  created_at TEXT NOT NULL,
-  sent_at TEXT,
-  CHECK ((state = 'pending') = (next_try_at IS NOT NULL)),
-  CHECK ((state = 'sent') = (sent_at IS NOT NULL)),
-  CHECK ((kind = 'test') = (event_id IS NULL))
-) STRICT;
-
-CREATE UNIQUE INDEX notify_deliveries_event_idx ON notify_deliveries (channel_id, event_id);
-
-CREATE INDEX notify_deliveries_due_idx ON notify_deliveries (next_try_at) WHERE state = 'pending';
-
-CREATE INDEX notify_deliveries_created_at_idx ON notify_deliveries (created_at);
-
-CREATE INDEX notify_deliveries_event_id_idx ON notify_deliveries (event_id) WHERE event_id IS NOT NULL;
-
 CREATE TABLE event_inbox (
   event_id TEXT NOT NULL REFERENCES events (id),
   consumer TEXT NOT NULL,
@@ -746,3 +717,62 @@ CREATE TABLE keypair_rotation_steps (
 ) STRICT;
 
 CREATE INDEX keypair_rotation_steps_connection_id_idx ON keypair_rotation_steps (connection_id);
+CREATE TABLE incidents (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  kind TEXT NOT NULL CHECK (kind IN ('failed_logins', 'host_key_changed')),
+  subject TEXT NOT NULL,
+  detail TEXT NOT NULL CHECK (json_valid(detail)),
+  times INTEGER NOT NULL DEFAULT 1,
+  first_at TEXT NOT NULL,
+  last_at TEXT NOT NULL,
+  seen_at TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX incidents_open_idx ON incidents (account_id, kind, subject) WHERE seen_at IS NULL;
+
+CREATE INDEX incidents_account_id_idx ON incidents (account_id, last_at DESC);
+
+CREATE TABLE "notify_deliveries" (
+  id TEXT PRIMARY KEY,
+  channel_id TEXT NOT NULL REFERENCES notify_channels (id) ON DELETE CASCADE,
+  event_id TEXT REFERENCES events (id),
+  kind TEXT NOT NULL CHECK (kind IN ('approval_waiting', 'turn_finished', 'agent_needs_answer', 'session_lost',
+    'key_event', 'host_key_event', 'incident', 'test')),
+  folded TEXT CHECK (folded IS NULL OR json_valid(folded)),
+  state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'failed', 'gave_up')),
+  attempts INTEGER NOT NULL DEFAULT 0,
+  next_try_at TEXT,
+  last_error TEXT,
+  created_at TEXT NOT NULL,
+  sent_at TEXT,
+  CHECK ((state = 'pending') = (next_try_at IS NOT NULL)),
+  CHECK ((state = 'sent') = (sent_at IS NOT NULL)),
+  CHECK ((kind = 'test') = (event_id IS NULL))
+) STRICT;
+
+CREATE UNIQUE INDEX notify_deliveries_event_idx ON notify_deliveries (channel_id, event_id);
+
+CREATE INDEX notify_deliveries_due_idx ON notify_deliveries (next_try_at) WHERE state = 'pending';
+
+CREATE INDEX notify_deliveries_created_at_idx ON notify_deliveries (created_at);
+
+CREATE INDEX notify_deliveries_event_id_idx ON notify_deliveries (event_id) WHERE event_id IS NOT NULL;
+
+CREATE TABLE audit_archives (
+  last_id INTEGER PRIMARY KEY,
+  first_id INTEGER NOT NULL,
+  month TEXT NOT NULL,
+  file_name TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  last_mac TEXT NOT NULL,
+  key_id TEXT,
+  created_at TEXT NOT NULL,
+  mac TEXT NOT NULL,
+  removed_at TEXT,
+  CHECK (first_id <= last_id)
+) STRICT;
+
+CREATE TRIGGER audit_log_is_append_only_delete BEFORE DELETE ON audit_log
+  WHEN OLD.id > (SELECT coalesce(max(last_id), 0) FROM audit_archives)
+  BEGIN SELECT RAISE (ABORT, 'audit_log is append-only'); END;

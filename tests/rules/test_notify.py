@@ -50,6 +50,8 @@ TOLD: list[tuple[str, dict[str, Any], Kind | None]] = [
     ("host_key.unknown", {}, Kind.HOST_KEY_EVENT),
     ("host_key.changed", {}, Kind.HOST_KEY_EVENT),
     ("host_key.pinned", {}, None),
+    ("incident.failed_logins", {"failures": 6, "within_s": 600, "subject": "203.0.113.7"}, Kind.INCIDENT),
+    ("incident.host_key_changed", {}, None),
     ("login.revoked", {}, None),
     ("snippet.created", {}, None),
 ]  # fmt: skip
