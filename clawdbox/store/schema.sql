@@ -717,6 +717,7 @@ CREATE TABLE keypair_rotation_steps (
 ) STRICT;
 
 CREATE INDEX keypair_rotation_steps_connection_id_idx ON keypair_rotation_steps (connection_id);
+
 CREATE TABLE incidents (
   id TEXT PRIMARY KEY,
   account_id TEXT NOT NULL REFERENCES accounts (id),
