@@ -1,6 +1,7 @@
 """The gate that every command of an agent passes, whichever way it comes: judged, asked about, and let through once."""
 
 import asyncio
+import shlex
 from collections.abc import Callable
 from typing import Literal
 
@@ -46,7 +47,7 @@ class Wish(msgspec.Struct, frozen=True):
     reason: str = ""
     detail: str = ""
     options: tuple[Option, ...] = ALLOW_OR_DENY
-    file: Literal["", "read", "write"] = (
+    file: Literal["", "read", "write", "delete"] = (
         ""  # of a question: `place` is a file, to which the agent itself does this
     )
 
@@ -228,9 +229,28 @@ class Gate:
 def _judged(wish: Wish) -> Judgement:
     if wish.kind is Kind.FILE:
         return judge_file(wish.place, write=wish.text is not None)
+    if wish.file == "delete":
+        return judge(shlex.join(["rm", "-r", "--", wish.place]))
     if wish.file:
         return judge_file(wish.place, write=wish.file == "write")
-    return _UNSEEN if wish.text is None else judge(wish.text)
+    if wish.text is None:
+        return _UNSEEN
+    if not wish.place:
+        return judge(wish.text)
+    # The agent may have gone elsewhere meanwhile, so that its directory never makes a command any better.
+    return _worse(judge(wish.text, cwd=wish.place), judge(wish.text))
+
+
+def _worse(one: Judgement, other: Judgement) -> Judgement:
+    """The worse of two, with what either of them warns of."""
+    worse, better = (other, one) if other.klass.rank > one.klass.rank else (one, other)
+    return msgspec.structs.replace(
+        worse,
+        cannot_be_undone=worse.cannot_be_undone or better.cannot_be_undone,
+        secret=worse.secret or better.secret,
+        egress=worse.egress or better.egress,
+        credentials=worse.credentials or better.credentials,
+    )
 
 
 def _first(options: tuple[Option, ...], *, allows: bool) -> str | None:

@@ -26,9 +26,9 @@ _PATHS = re.compile(
 )
 
 
-def judge(command: str) -> Judgement:
-    """What a command line would do."""
-    return _judgement(_line(command, 0))
+def judge(command: str, cwd: str | None = None) -> Judgement:
+    """What a command line would do, begun in a folder where that is known."""
+    return _judgement(_line(command, 0, cwd))
 
 
 def judge_file(path: str, *, write: bool) -> Judgement:
@@ -54,7 +54,7 @@ def _judgement(found: list[Finding]) -> Judgement:
     )
 
 
-def _line(command: str, depth: int) -> list[Finding]:
+def _line(command: str, depth: int, cwd: str | None = None) -> list[Finding]:
     if not command.strip():
         return [Finding(Class.UNKNOWN, "There is no command.")]
     if depth > _MAX_DEPTH:
@@ -64,21 +64,21 @@ def _line(command: str, depth: int) -> list[Finding]:
     try:
         steps = reader.read(command)
     except Unclear as reason:
-        return _unclear(command, str(reason), depth)
+        return _unclear(command, str(reason), depth, cwd)
     second = tree.parse(command)
     if second.odd or second.spans != tree.spans(steps):
-        return _unclear(command, second.odd[0] if second.odd else "Two ways to read it differ.", depth)
-    return _Line(depth).look(steps)
+        return _unclear(command, second.odd[0] if second.odd else "Two ways to read it differ.", depth, cwd)
+    return _Line(depth, cwd).look(steps)
 
 
-def _unclear(command: str, reason: str, depth: int) -> list[Finding]:
+def _unclear(command: str, reason: str, depth: int, cwd: str | None) -> list[Finding]:
     """What can be told of a line that is not understood: what it would run, and which secrets it names."""
     if len(_OPERATORS.findall(command)) > _MAX_OPERATORS:
         return [Finding(Class.UNKNOWN, reason), *_tripwire([command])]
     second = tree.parse(command)
     words = [word.text for step in second.steps for word in step.words]
     return [
-        *_Line(depth).look(list(second.steps)),
+        *_Line(depth, cwd).look(list(second.steps)),
         Finding(Class.UNKNOWN, reason),
         *_tripwire([command, *words]),
     ]
@@ -95,10 +95,10 @@ def _tripwire(texts: list[str]) -> list[Finding]:
 class _Line:
     """The steps of a line, one after the other, and the folders that each of them may run in."""
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, cwd: str | None = None) -> None:
         self._depth = depth
-        self._now: set[str | None] = {None}
-        self._ever: set[str | None] = {None}
+        self._now: set[str | None] = {cwd}
+        self._ever: set[str | None] = {cwd}
 
     def look(self, steps: list[Step]) -> list[Finding]:
         found: list[Finding] = []
@@ -140,7 +140,7 @@ class _Line:
             cwd,
             fed,
             lambda inner: self._inner(inner, cwd, fed=fed),
-            lambda text: _line(text, self._depth + 1),
+            lambda text: _line(text, self._depth + 1, cwd),
         )
 
     def _inner(self, words: tuple[Word, ...], cwd: str | None, *, fed: bool) -> list[Finding]:

@@ -154,7 +154,7 @@ async def one_kill(house: House, number: int, after_s: float) -> None:
     house.start()
     async with house.awake():
         await house.session()
-        await eventually(house.over, timeout=60, what=f"the end of turn {number}")
+        await eventually(house.over, timeout=180, what=f"the end of turn {number}")
 
 
 def check(marks: Marks, number: int, events: list[Json]) -> None:

@@ -244,6 +244,34 @@ class TestQuestions:
         assert (allowed.allowed, allowed.option) == (True, "yes")
         assert (denied.allowed, denied.option) == (False, "no")
 
+    @pytest.mark.parametrize("command", ["cat mykey", "bash -c 'cat mykey'", "true && cat mykey"])
+    async def test_a_command_is_judged_where_it_runs(self, here: World, agent: Thinker, command: str) -> None:
+        agent.script = lambda hands: hands.ask(
+            Question("q1", "Run", self.OPTIONS, command=command, directory="~/.ssh")
+        )
+        await here.ask("go")
+        assert (agent.results[0].allowed, agent.results[0].option) == (False, "no")
+
+    async def test_the_directory_that_an_agent_names_makes_no_command_any_better(
+        self, here: World, agent: Thinker
+    ) -> None:
+        agent.script = lambda hands: hands.ask(
+            Question("q1", "Run", self.OPTIONS, command="cat ../.ssh/id_ed25519", directory="/srv/a/b")
+        )
+        await here.ask("go")
+        assert not agent.results[0].allowed
+
+    async def test_a_deletion_destroys(self, here: World, agent: Thinker) -> None:
+        agent.script = lambda hands: hands.ask(
+            Question("q1", "Tidy up", self.OPTIONS, path="/srv/data", file="delete")
+        )
+        turn = await here.send("go")
+        approval = await asked(here)
+        assert approval.klass == "destructive"
+        assert approval.cannot_be_undone
+        await answer(here, approval, False)
+        await here.ended(turn)
+
     async def test_an_answer_that_was_not_heard_is_given_again(self, here: World, agent: Thinker) -> None:
         async def script(hands: Hands) -> list[Decision]:
             question = Question("q1", "Edit /etc/motd", self.OPTIONS)

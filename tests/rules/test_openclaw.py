@@ -140,7 +140,8 @@ class TestOwnCommands:
             f"{BEFORE} $(id)", f"{BEFORE} ~/x", f"{BEFORE} *", f"{BEFORE} a\nid", f"{BEFORE} 'a'\nid", f"{BEFORE} -t 'sh'",
             f"{BEFORE} -L 1:a:1", f"{BEFORE} {{a,b}}", f"{BEFORE} 'a", f"env {BEFORE} 'a'", f"{BEFORE} uptime\ta",
             f"{BEFORE} 'a'\\'", f"{BEFORE} \u2018a\u2019", f'{BEFORE} "a!b"',
-            BEFORE.replace("ProxyCommand=false", "ProxyCommand=evil") + " 'a'",
+            BEFORE.replace("ProxyCommand=false", "ProxyCommand=evil") + " 'a'", f"{BEFORE} '-S/tmp/b'", f'{BEFORE} "-S/tmp/b"',
+            f"{BEFORE} '-vvvE/path'", f"{BEFORE} '-D1080'", f"{BEFORE} '-'", BEFORE.removesuffix(" --") + " 'a'",
         ],
     )  # fmt: skip
     def test_anything_else_is_asked_about(self, command: str) -> None:
@@ -167,7 +168,7 @@ class TestOwnCommands:
     def test_the_prefix_rides_the_socket_or_fails(self) -> None:
         words = shlex.split(context.prefix("/tmp/a b/c-0", msgspec.structs.replace(ABOUT, username="a\\b@c")))
         assert words == [
-            "ssh", "-F", "none", "-S", "/tmp/a b/c-0", "-o", "BatchMode=yes", "-o", "ProxyCommand=false", "a\\b@c@nas.lan",
+            "ssh", "-F", "none", "-S", "/tmp/a b/c-0", "-o", "BatchMode=yes", "-o", "ProxyCommand=false", "a\\b@c@nas.lan", "--",
         ]  # fmt: skip
 
     def test_a_turn_hands_over_the_context_of_document_05(self) -> None:

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { classWords, grave, left, outcome, stoppedWords } from '../src/logic/approval-words.ts'
+import { choices, classWords, grave, left, outcome, stoppedWords } from '../src/logic/approval-words.ts'
 import { setUpAt, sorted, titleOf } from '../src/logic/conversation-words.ts'
 import { arrived, empty, sending, written } from '../src/logic/outbox.ts'
 import { visible, warning } from '../src/logic/visible.ts'
@@ -36,6 +36,16 @@ test('what destroys or locks out takes two steps, and so does what cannot be und
   assert.equal(classWords('lock_out')?.tone, 'bad')
   assert.equal(classWords('something_new')?.words, 'something new')
   assert.equal(classWords(null), null)
+})
+
+test('the buttons say what they do, whatever the agent calls them, and one of them always says no', () => {
+  const said = (...options: [string, string][]) =>
+    choices({ class: 'unknown', cannot_be_undone: null, options: options.map(([label, kind], i) => ({ id: `${i}`, label, kind })) })
+      .map(({ answer, words, agents }) => [answer.decision, answer.option_id ?? null, words, agents])
+  assert.deepEqual(said(['Deny', 'allow_once'], ['Allow', 'reject_once']), [['allow', '0', 'Allow', 'Deny'], ['deny', '1', 'Deny', 'Allow']])
+  assert.deepEqual(said(['Allow', 'allow_once']), [['allow', '0', 'Allow', ''], ['deny', null, 'Deny', '']])
+  assert.deepEqual(said(['No', 'allowed'], ['No', 'toString'], ['Never', 'reject_always']), [['deny', '2', 'Deny, also next time', 'Never']])
+  assert.equal(choices({ class: 'destructive', cannot_be_undone: null, options: [{ id: 'a', label: 'Allow', kind: 'allow_once' }] })[0]?.words, 'Allow…')
 })
 
 test('an answer says by whom, and whether it was used', () => {

@@ -102,8 +102,8 @@ class Answer(msgspec.Struct, frozen=True):
 class Question(msgspec.Struct, frozen=True):
     """What a person is asked in the inbox. `command` is what would run, exactly, where that is known.
 
-    Where it is about a file, `path` is its name and `file` what happens to it: `read` or `write`. `reason` is in the
-    agent's own words and shown as such.
+    Where it is about a file, `path` is its name and `file` what happens to it: `read`, `write` or `delete`, which may
+    be a folder. `reason`, `detail` and the labels of the options are the agent's own words and shown as such.
     """
 
     call_id: str
@@ -114,7 +114,7 @@ class Question(msgspec.Struct, frozen=True):
     reason: str = ""
     detail: str = ""
     path: str | None = None
-    file: Literal["", "read", "write"] = ""
+    file: Literal["", "read", "write", "delete"] = ""
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -161,7 +161,7 @@ async def kill_and_check(house: Killed, tmp_path: Path, kills: int, seed: int) -
         house.start()
         async with house.awake():
             await house.session()
-            await eventually(house.over, timeout=60, what=f"the end of turn {number}")
+            await eventually(house.over, timeout=180, what=f"the end of turn {number}")
             check(house, notes, number, await house.events())
     async with house.awake():
         assert (await house.client.post("/agents/stop", {})).status_code == 200

@@ -135,7 +135,7 @@ async def test_a_hundred_kills_beside_a_working_gateway_run_nothing_twice(
             house.start()
             async with house.awake():
                 await house.session()
-                await eventually(house.over, timeout=120, what=f"the end of turn {number}")
+                await eventually(house.over, timeout=180, what=f"the end of turn {number}")
                 ends[check(marks, await house.events())] += 1
     assert ends["done"] > 50, ends
     assert len(marks.seen) > 100

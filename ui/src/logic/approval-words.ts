@@ -1,4 +1,4 @@
-import type { Approval, ApprovalState } from '../nouns/approvals.ts'
+import type { Answer, Approval, ApprovalState } from '../nouns/approvals.ts'
 import type { Tone } from './standing.ts'
 
 interface ClassWords {
@@ -39,6 +39,26 @@ export function outcome(a: Pick<Approval, 'state' | 'answered_by' | 'used_at' | 
   if (a.state === 'denied') return `Denied${by}: it was not run`
   if (a.state === 'expired') return 'Nobody answered in time, so it was not run'
   return a.state === 'void' ? (a.void_reason ?? 'What asked has ended') : 'Waits for you'
+}
+
+export interface Choice {
+  answer: Answer
+  words: string
+  /** What the agent itself calls it, where that is something else: no fact, and never on the button. */
+  agents: string
+}
+const answers: Record<string, [Answer['decision'], string]> = {
+  allow_once: ['allow', 'Allow'],
+  reject_once: ['deny', 'Deny'],
+  reject_always: ['deny', 'Deny, also next time'],
+}
+/** The buttons under a question in the box's own words, by what each does. There is always one that says no. */
+export function choices(a: Pick<Approval, 'options' | 'class' | 'cannot_be_undone'>): Choice[] {
+  const found = a.options.filter((option) => Object.hasOwn(answers, option.kind)).map(({ id, label, kind }): Choice => {
+    const [decision, words] = answers[kind]!
+    return { answer: { decision, option_id: id }, words: decision === 'allow' && grave(a) ? `${words}…` : words, agents: label.trim() === words ? '' : label }
+  })
+  return found.some((one) => one.answer.decision === 'deny') ? found : [...found, { answer: { decision: 'deny' }, words: 'Deny', agents: '' }]
 }
 
 const runtimes: Record<string, string> = { runbook: 'Runbook', model: 'Model', acp: 'Code agent', openclaw: 'OpenClaw' }

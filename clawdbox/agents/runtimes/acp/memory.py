@@ -19,6 +19,7 @@ class Call(msgspec.Struct):
     directory: str | None = None
     path: str | None = None
     reason: str = ""
+    unclear: str = ""  # what it names, where that is more than one thing
 
 
 class Choice(msgspec.Struct):

@@ -8,8 +8,9 @@ import msgspec
 
 from clawdbox.agents.model import Context
 
-# ssh must ride the socket or fail: without `ProxyCommand=false` it would dial by itself once the socket is gone.
-_SSH = "ssh -F none -S {socket} -o BatchMode=yes -o ProxyCommand=false {place}"
+# ssh must ride the socket or fail: without `ProxyCommand=false` it would dial by itself once the socket is gone. It
+# reads options behind the host, too, and stops at `--`.
+_SSH = "ssh -F none -S {socket} -o BatchMode=yes -o ProxyCommand=false {place} --"
 _QUOTED = re.compile(r"'[^']*'(?:\\''[^']*')*")  # the one quoting inside which a shell reads nothing at all
 _DOUBLE = re.compile(r'"[^"$`\\!]*"')  # and the other, with nothing in it that a shell would read
 _WORDS = re.compile(r"[A-Za-z0-9_./:=@%+,-]+(?: [A-Za-z0-9_./:=@%+,-]+)*")
@@ -64,4 +65,6 @@ def is_own_command(command: str, before: str | None) -> bool:
     if not before or not command.startswith(f"{before} "):
         return False
     rest = command[len(before) + 1 :]
-    return not rest.startswith("-") and any(form.fullmatch(rest) for form in (_QUOTED, _DOUBLE, _WORDS))
+    if not any(form.fullmatch(rest) for form in (_QUOTED, _DOUBLE, _WORDS)):
+        return False
+    return not shlex.split(rest)[0].startswith("-")

@@ -5,7 +5,7 @@ from clawdbox.agents.runtimes.openclaw.rules.context import Reach, is_own_comman
 from clawdbox.agents.runtimes.port import Option, Question
 
 ALLOW, DENY = "allow-once", "deny"
-_OPTIONS = (Option(ALLOW, "Allow once", "allow_once"), Option(DENY, "Deny", "reject_once"))
+_OPTIONS = (Option(ALLOW, "Allow", "allow_once"), Option(DENY, "Deny", "reject_once"))
 _MOST = 8000
 
 
