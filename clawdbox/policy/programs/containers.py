@@ -319,7 +319,7 @@ def _secrets(_call: Call, given: Given) -> list[Finding]:
     kinds = {kind.partition("/")[0].lower() for word in given.operands for kind in word.text.split(",")}
     if any(kind.startswith("secret") for kind in kinds):
         return [Finding(Class.READ, "It shows secrets of the cluster.", secret="secrets of the cluster")]
-    if "file" in (given.value("-o", "--output") or ""):
+    if any("file" in form for form in given.values("-o", "--output")):
         return [unknown("kubectl", "with a format that stands in a file.")]
     if kinds & {"configmap", "configmaps", "cm", "all"}:
         return [Finding(Class.READ, "It shows settings, in which passwords may stand.", credentials=True)]

@@ -307,12 +307,12 @@ truncate: cuts files off
 
 def _copied(call: Call, given: Given) -> list[Finding]:
     """All but the last are read, the last is changed; with `-t`, all are read."""
-    into = given.value("-t", "--target-directory")
-    sources = given.operands if into is not None else given.operands[:-1]
+    into = given.values("-t", "--target-directory")
+    sources = given.operands if into else given.operands[:-1]
     deep = given.has("-a", "-r", "-R", "--recursive", "--archive")
     look = reading_tree if deep else reading
     found = [finding for word in sources for finding in look(word, call)]
-    if into is not None:
+    if into:
         return found
     return found + [finding for word in given.operands[-1:] for finding in writing(word, call)]
 
@@ -324,8 +324,8 @@ def _moved(call: Call, given: Given) -> list[Finding]:
 
 def _packed(call: Call, given: Given) -> list[Finding]:
     """`tar`: what is packed is read, what is unpacked may be anything inside of the folder."""
-    archive = given.value("-f", "--file") or ""
-    found = [unknown("tar", "with an archive on another machine.")] if ":" in archive else []
+    away = any(":" in archive for archive in given.values("-f", "--file"))
+    found = [unknown("tar", "with an archive on another machine.")] if away else []
     operands = given.operands
     if operands and not given.options and re.fullmatch(r"[A-Za-z]+", operands[0].text):
         return [*found, unknown("tar", "with letters that have no dash before them: write tar -x, tar -c …")]

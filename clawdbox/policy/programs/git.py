@@ -300,15 +300,26 @@ def _pushed(call: Call, given: Given) -> list[Finding]:
     return found
 
 
-_ASKS = frozenset({"--get", "--get-all", "--list", "-l", "--get-regexp", "get", "list"})
+_ASKS = words("--get --get-all --list -l --get-regexp")
 _ABOUT = words("--show-origin --show-scope --global --local --system --name-only --null -z")
+
+
+def _asks(texts: list[str]) -> bool:
+    """`--get name`, `list`, `get name`: where a word follows the first that is no option, git sets it."""
+    plain = next((at for at, text in enumerate(texts) if not text.startswith("-")), len(texts))
+    dashed, rest = set(texts[:plain]), texts[plain:]
+    if not dashed <= _ASKS | _ABOUT:
+        return False
+    if dashed & _ASKS:
+        return len(rest) <= 1
+    names = [text for text in rest[1:] if text not in _ABOUT]
+    most = {"list": 0, "get": 1}.get(rest[0] if rest else "", -1)
+    return len(names) <= most and not any(text.startswith("-") for text in names)
 
 
 def _config(call: Call) -> list[Finding]:
     """Only reading: what git is told to run stands in there, too."""
-    words = {word.text for word in call.words}
-    dashed = {word for word in words if word.startswith("-")}
-    if words & _ASKS and dashed <= _ASKS | _ABOUT and all(word.known for word in call.words):
+    if _asks([word.text for word in call.words]) and all(word.known for word in call.words):
         return [Finding(Class.READ, "It runs `git config`, which shows its settings.", credentials=True)]
     return [Finding(Class.PRIVILEGED, "It changes what git does and runs later.")]
 

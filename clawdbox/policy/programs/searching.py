@@ -37,8 +37,8 @@ def _searched(call: Call, given: Given) -> list[Finding]:
     """The first word is the pattern, unless -e or -f gave one; the rest is searched."""
     patterns = given.has("-e", "-f", "--regexp", "--file")
     files = given.operands if patterns else given.operands[1:]
-    deep = given.has("-r", "-R", "--recursive", "--dereference-recursive") or "recurse" in (
-        given.value("-d", "--directories") or ""
+    deep = given.has("-r", "-R", "--recursive", "--dereference-recursive") or not (
+        set(given.values("-d", "--directories")) <= {"read", "skip"}
     )
     included = [word for name, word in given.options if name == "--include"]
     if not deep or (included and all(_harmless(word) for word in included)):

@@ -66,7 +66,7 @@ def _curl(call: Call) -> list[Finding]:
             unknown(f"curl {given.odd or ''}".strip(), "in a way that the box does not know."),
         ]
     here = all(_LOOPBACK.fullmatch(word.text) and not word.glob for word in given.operands)
-    asks = given.value("-X", "--request") in (None, "GET", "HEAD") and not given.has("-L", "--location")
+    asks = set(given.values("-X", "--request")) <= {"GET", "HEAD"} and not given.has("-L", "--location")
     if here and asks:
         return [*found, Finding(Class.READ, "It runs `curl`, which asks a service of the server itself.")]
     return [*found, _sends("curl")]
