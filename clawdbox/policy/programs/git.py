@@ -1,5 +1,8 @@
 """git, which runs what a repository's own settings name: it refuses those of other users, and the box those it is given."""
 
+import re
+
+from clawdbox.policy import paths
 from clawdbox.policy.model import Class, Finding, Word, words
 from clawdbox.policy.rule import Call, Given
 from clawdbox.policy.table import table
@@ -49,7 +52,8 @@ git blame: shows who wrote lines
 
 git grep: searches files
   takes text
-  -NUM -aiIwvEFPnlLcoqhHpW -e= -A= -B= -C= --cached --untracked --count --name-only --line-number --ignore-case --and
+  check searched
+  -NUM -aiIwvEFPnlLcoqhHpW -e= -A= -B= -C= --cached --count --name-only --line-number --ignore-case --and
   --or --not --max-depth= --color=? --break --heading
 
 git branch: lists branches
@@ -117,7 +121,7 @@ git show-ref: lists names
 
 git for-each-ref: lists names
   takes text
-  check inside
+  check formats
   --count= --sort= --format= --contains=? --merged=?
 
 git merge-base: finds a common commit
@@ -266,21 +270,48 @@ git reflog:
 
 def _inside(call: Call, given: Given) -> list[Finding]:
     """Paths, and `HEAD:path`, may name a secret; `%G` has gpg check a signature."""
-    found = [finding for word in given.operands for finding in reading(_path(word), call)]
+    lines = [value for name, value in given.options if name == "-L" and value]
+    found = [finding for word in (*given.operands, *lines) for finding in _seen(word, call)]
+    return found + _formats(call, given)
+
+
+def _searched(call: Call, given: Given) -> list[Finding]:
+    """`git grep`: the first word is the pattern, unless -e gave one."""
+    files = given.operands if given.has("-e") else given.operands[1:]
+    return [finding for word in files for finding in _seen(word, call)]
+
+
+def _formats(_call: Call, given: Given) -> list[Finding]:
     formats = [value.text for _, value in given.options if value]
     if any("%G" in text or "signature" in text for text in formats):
-        found.append(unknown("git", "with a format for which it runs gpg."))
-    return found
+        return [unknown("git", "with a format for which it runs gpg.")]
+    return []
+
+
+def _seen(word: Word, call: Call) -> list[Finding]:
+    """A path or a pattern, which git itself fills in: its `*` fits hidden files and folders, too."""
+    path = _path(word)
+    found = reading(path, call)
+    ending = _ENDING.fullmatch(path.text)
+    if found or not _WILD.search(path.text) or (ending and not paths.ends_as_secret(ending[1])):
+        return found
+    return [unknown("git", "with a pattern that may mean files in which secrets are kept.")]
+
+
+_WILD = re.compile(r"[*?\[]")
+_ENDING = re.compile(r"(?:[\w.*/-]*/)?\*(\.\w+)")
+_MAGIC = re.compile(r":(?:\([^)]*\)|[!^/]*)")  # `:(glob)…`, `:!…`
 
 
 def _path(word: Word) -> Word:
-    return Word(word.text.rpartition(":")[2], word.start, word.end, word.bare, word.glob, word.known)
+    text = _MAGIC.sub("", word.text, count=1) if word.text.startswith(":") else word.text
+    return Word(text.rpartition(":")[2], word.start, word.end, word.bare, word.glob, word.known)
 
 
 def _naming(call: Call, given: Given) -> list[Finding]:
     """`git branch x` makes one; with `--list` and its like, `x` is a pattern."""
     asks = given.has("-l", "--list", "--contains", "--merged", "--no-merged", "--points-at")
-    found = _inside(call, Given(given.options))
+    found = _formats(call, given)
     return (
         [*found, Finding(Class.CHANGE, "It makes or moves a name of a commit.")]
         if given.operands and not asks
@@ -326,6 +357,13 @@ def _config(call: Call) -> list[Finding]:
 
 GIT = table(
     _TABLE,
-    {"inside": _inside, "naming": _naming, "transport": _transport, "pushed": _pushed},
+    {
+        "inside": _inside,
+        "searched": _searched,
+        "formats": _formats,
+        "naming": _naming,
+        "transport": _transport,
+        "pushed": _pushed,
+    },
     git__config=_config,
 )
