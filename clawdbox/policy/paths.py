@@ -257,7 +257,9 @@ def _change(spot: Place, *, tree: bool) -> Change:
     parts = _lower(spot)
     for klass, sentence, text in CHANGES:
         patterns = _table(text)
-        inside = tree and (parts in _ROOTS or _holds(spot, patterns)) and klass is Class.LOCK_OUT
+        root = parts in _ROOTS and klass is Class.LOCK_OUT
+        holds = klass in (Class.LOCK_OUT, Class.PRIVILEGED) and _holds(spot, patterns)
+        inside = tree and (root or holds)
         device = klass is Class.DESTRUCTIVE and _is_device(parts)
         if inside or device or _means(parts, text):
             return Change(klass, sentence.format(path=spot.text))

@@ -3,6 +3,7 @@
 from clawdbox.policy.model import Class, Finding, Word
 from clawdbox.policy.rule import Call, Given, Style, parsed, sort
 from clawdbox.policy.table import table
+from clawdbox.policy.variables import says_only
 from clawdbox.policy.weigh import reading, unknown, writing
 
 _TABLE = """
@@ -294,6 +295,11 @@ def _exec(call: Call) -> list[Finding]:
     known = parsed("-itT -e= -u= -w= --env= --user= --workdir= --interactive --tty", Style.LETTERS)
     given = sort(call.words, known, Style.LETTERS, stop=True)
     found = [Finding(Class.CHANGE, f"It runs a program in a container, with `{call.program} exec`.")]
+    for text in given.values("-e", "--env"):
+        name, _, value = text.partition("=")
+        if not says_only(name, value):
+            why = f"It sets the variable {name}, which may change what programs do."
+            found.append(Finding(Class.UNKNOWN, why))
     if given.odd is not None or len(given.operands) < 2 or not given.operands[0].known:
         return [
             *found,

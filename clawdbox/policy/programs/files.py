@@ -2,11 +2,11 @@
 
 import re
 
-from clawdbox.policy.model import Finding
+from clawdbox.policy.model import Finding, Word
 from clawdbox.policy.programs.searching import find, grep, ripgrep
 from clawdbox.policy.rule import Call, Given
 from clawdbox.policy.table import table
-from clawdbox.policy.weigh import reading, reading_tree, unknown, writing
+from clawdbox.policy.weigh import landing, reading, reading_tree, showing_tree, unknown, writing
 
 _TABLE = """
 == read
@@ -228,11 +228,13 @@ mktemp: makes a temporary file
 
 patch: changes files as a patch says
   takes write
+  check patched
   -bcEfNnRstu -d= -F= -i=read -p= -o=write -r=write --backup --dry-run --forward --input=read --reverse --strip=
   --verbose
 
 split: cuts a file in pieces
-  takes read
+  takes read, most 2
+  check pieces
   -d -a= -b= -l= -n= -C= --bytes= --lines=
 
 tar: packs or unpacks files
@@ -257,15 +259,18 @@ xz|unxz|bzip2|bunzip2: packs or unpacks files, which replaces them
 
 zstd|unzstd: packs or unpacks files
   takes read
+  check streamed
   -cdfkqtlvr0123456789 -T= -o=write --keep --stdout --decompress --list --test
 
 unzip: unpacks files
   takes read
+  check unzipped
   undo Files that it unpacks over are gone.
   -aCjlLnoqtuvVXZ -d=write -x=
 
 zip: packs files
   takes read
+  check zipped
   -0123456789ejqruvyX -x= -i=
 
 == privileged
@@ -307,19 +312,32 @@ truncate: cuts files off
 
 def _copied(call: Call, given: Given) -> list[Finding]:
     """All but the last are read, the last is changed; with `-t`, all are read."""
-    into = given.values("-t", "--target-directory")
-    sources = given.operands if into else given.operands[:-1]
+    if given.has("-d", "--directory") and call.program == "install":
+        return [finding for word in given.operands for finding in writing(word, call)]
+    into = _into(given)
+    sources = given.operands if given.has("-t", "--target-directory") else given.operands[:-1]
     deep = given.has("-a", "-r", "-R", "--recursive", "--archive")
     look = reading_tree if deep else reading
     found = [finding for word in sources for finding in look(word, call)]
-    if into:
-        return found
-    return found + [finding for word in given.operands[-1:] for finding in writing(word, call)]
+    if given.has("--parents"):
+        found.append(unknown(call.program, "which makes folders that the names of the files say."))
+    if len(given.operands) == 1:
+        sources = given.operands  # `ln -s file` makes a link here
+    return found + [f for folder in into for f in landing(folder, sources, call, tree=deep)]
+
+
+def _into(given: Given) -> tuple[Word, ...]:
+    """Where files go: the last word, or what -t says; here, where there is but one."""
+    told = tuple(word for name, word in given.options if name in ("-t", "--target-directory") and word)
+    return told or (given.operands[-1:] if len(given.operands) > 1 else (Word("."),))
 
 
 def _moved(call: Call, given: Given) -> list[Finding]:
     found = [finding for word in given.operands for finding in writing(word, call, tree=True)]
-    return found + [finding for word in given.operands[:-1] for finding in reading(word, call)]
+    told = given.has("-t", "--target-directory")
+    sources = given.operands if told else given.operands[:-1]
+    found += [finding for word in sources for finding in reading(word, call)]
+    return found + [f for folder in _into(given) for f in landing(folder, sources, call, tree=True)]
 
 
 def _packed(call: Call, given: Given) -> list[Finding]:
@@ -329,9 +347,55 @@ def _packed(call: Call, given: Given) -> list[Finding]:
     operands = given.operands
     if operands and not given.options and re.fullmatch(r"[A-Za-z]+", operands[0].text):
         return [*found, unknown("tar", "with letters that have no dash before them: write tar -x, tar -c …")]
+    archives = [word for name, word in given.options if name in ("-f", "--file") and word]
+    folders = [word for name, word in given.options if name in ("-C", "--directory") and word]
     if given.has("-x", "--extract", "--get", "-t", "--list"):
-        return found
-    return found + [finding for word in operands for finding in reading_tree(word, call)]
+        found += [finding for word in archives for finding in reading(word, call)]
+        return found if given.has("-t", "--list", "-O") else found + _unpacked(call, given, folders)
+    found += [finding for word in archives for finding in writing(word, call)]
+    words = [_below(folder, word) for folder in folders or [Word(".")] for word in operands]
+    look = showing_tree if any(word.text == "-" for word in archives) else reading_tree
+    return found + [finding for word in (*operands, *words) for finding in look(word, call)]
+
+
+def _below(folder: Word, word: Word) -> Word:
+    text = word.text if word.text.startswith(("/", "~")) else f"{folder.text}/{word.text}"
+    return Word(text, word.start, word.end, word.bare, word.glob, word.known)
+
+
+def _unpacked(call: Call, given: Given, folders: list[Word]) -> list[Finding]:
+    """What is unpacked may be called anything, inside of its folder."""
+    found = [f for word in folders or [Word(".")] for f in writing(word, call, tree=True)]
+    if len(folders) > 1 or given.has("-P", "--absolute-names"):
+        found.append(unknown(call.program, "which may write to any folder."))
+    return found
+
+
+def _unzipped(call: Call, given: Given) -> list[Finding]:
+    if given.has("-l", "-t", "-v", "-Z"):
+        return []
+    return _unpacked(call, Given(), [word for name, word in given.options if name == "-d" and word])
+
+
+def _zipped(call: Call, given: Given) -> list[Finding]:
+    """The first word is written, the others are packed."""
+    found = [finding for word in given.operands[:1] for finding in writing(word, call)]
+    to_screen = any(word.text == "-" for word in given.operands[:1])
+    look = reading if not given.has("-r") else showing_tree if to_screen else reading_tree
+    return found + [finding for word in given.operands[1:] for finding in look(word, call)]
+
+
+def _patched(call: Call, given: Given) -> list[Finding]:
+    """A patch names its files itself."""
+    if given.has("--dry-run"):
+        return []
+    return _unpacked(call, Given(), [word for name, word in given.options if name == "-d" and word])
+
+
+def _pieces(call: Call, given: Given) -> list[Finding]:
+    """`split file prefix`: all that begins with the prefix."""
+    prefix = given.operands[1].text if len(given.operands) > 1 else "x"
+    return writing(Word(f"{prefix}*", glob=True), call)
 
 
 def _granted(call: Call, given: Given) -> list[Finding]:
@@ -343,7 +407,7 @@ def _granted(call: Call, given: Given) -> list[Finding]:
 def _compared(call: Call, given: Given) -> list[Finding]:
     if not given.has("-r", "--recursive"):
         return []
-    return [finding for word in given.operands for finding in reading_tree(word, call)]
+    return [finding for word in given.operands for finding in showing_tree(word, call)]
 
 
 def _no_lists(call: Call, given: Given) -> list[Finding]:
@@ -359,9 +423,15 @@ def _gone(_call: Call, given: Given) -> list[Finding]:
 
 def _streamed(call: Call, given: Given) -> list[Finding]:
     if given.has("-f", "-k") or not given.has("-c", "--stdout", "-l", "--list", "-t", "--test"):
-        return [finding for word in given.operands for finding in writing(word, call)]
+        deep = given.has("-r", "--recursive")
+        bare = [Word(_SUFFIX.sub("", word.text)) for word in given.operands]
+        found = [f for word in (*given.operands, *bare) for f in writing(word, call, tree=deep)]
+        named = given.has("-N") and call.program in ("gzip", "gunzip")
+        return [*found, unknown(call.program, "which takes names from what it unpacks.")] if named else found
     return []
 
+
+_SUFFIX = re.compile(r"\.(?:t?gz|t?xz|lzma|t?bz2?|tbz2|t?zst|z|taz)$", re.IGNORECASE)
 
 FILES = table(
     _TABLE,
@@ -369,6 +439,10 @@ FILES = table(
         "copied": _copied,
         "moved": _moved,
         "packed": _packed,
+        "unzipped": _unzipped,
+        "zipped": _zipped,
+        "patched": _patched,
+        "pieces": _pieces,
         "granted": _granted,
         "compared": _compared,
         "no_lists": _no_lists,

@@ -6,7 +6,7 @@ from clawdbox.policy import paths
 from clawdbox.policy.model import Class, Finding, Word, words
 from clawdbox.policy.rule import Call, Given
 from clawdbox.policy.table import table
-from clawdbox.policy.weigh import reading, unknown
+from clawdbox.policy.weigh import reading, unknown, writing
 
 _TABLE = """
 == shared
@@ -82,7 +82,6 @@ git stash list|show: shows what was put aside
   @log
 
 git reflog: shows what happened
-  takes text
 
 git reflog show: shows what happened
   takes text
@@ -154,6 +153,7 @@ git stash push|save|apply|pop|branch: puts changes aside, or takes them back
 
 git worktree add|prune|move|lock|unlock: makes or moves folders
   takes text
+  check placed
   -f -b= -B= --detach
 
 git add: marks changes
@@ -188,7 +188,7 @@ git pull: fetches commits and files
 git clone: fetches a repository
   takes text, egress
   starts ssh
-  check transport
+  check cloned
   -qnv -b= -o= --depth= --branch= --single-branch --bare --mirror --quiet --no-checkout --no-tags --filter=
   --shallow-since=
 
@@ -233,7 +233,7 @@ git stash drop|clear: deletes what was put aside
   takes text, loose
   undo What was put aside is gone.
 
-git reflog expire|delete: forgets what happened
+git reflog expire|delete|drop|write: forgets what happened
   takes text, loose
   undo Commits that nothing else names are hard to find again.
 
@@ -324,6 +324,17 @@ def _transport(_call: Call, given: Given) -> list[Finding]:
     return [unknown("git", "with a place that names a program.")] if odd else []
 
 
+def _placed(call: Call, given: Given) -> list[Finding]:
+    """What is in a folder that git makes, commits say."""
+    return [finding for word in given.operands for finding in writing(word, call, tree=True)]
+
+
+def _cloned(call: Call, given: Given) -> list[Finding]:
+    into = given.operands[1:2] or [Word(re.sub(r"(?:/?\.git)?/*$", "", word.text)) for word in given.operands]
+    names = [word if given.operands[1:] else Word(re.split(r"[/:]", word.text)[-1]) for word in into]
+    return _transport(call, given) + [f for word in names for f in writing(word, call, tree=True)]
+
+
 def _pushed(call: Call, given: Given) -> list[Finding]:
     found = _transport(call, given)
     if any(word.text.startswith(("+", ":")) for word in given.operands):
@@ -363,6 +374,8 @@ GIT = table(
         "formats": _formats,
         "naming": _naming,
         "transport": _transport,
+        "placed": _placed,
+        "cloned": _cloned,
         "pushed": _pushed,
     },
     git__config=_config,
