@@ -25,6 +25,7 @@ _LOST = (
     "Nobody knows whether the file was written: the box or its link ended in the middle of it."
     " Read it before you write it again."
 )
+_MOVED = "The name leads elsewhere than it did when this was asked. Read the file, and ask again."
 
 
 class TextFiles(Protocol):
@@ -36,6 +37,8 @@ class TextFiles(Protocol):
         self, actor: Actor, account_id: str, lease_id: str, path: bytes, text: str, version: str,
         *, in_place: bool = False,
     ) -> TextFile: ...  # fmt: skip
+
+    async def place(self, account_id: str, lease_id: str, path: bytes) -> bytes: ...
 
 
 class FileHands:
@@ -67,7 +70,7 @@ class FileHands:
         step = ToolCall(call_id, wish.title, "read", "in_progress", reason)
         await self._begin(step, passed)
         try:
-            file = await self._linked(lambda: self._read(path))
+            file = await self._linked(lambda: self._read(path.encode()))
         except Problem as problem:
             return await self._failed(step, problem)
         real = file.path.decode("utf-8", "replace")
@@ -82,20 +85,22 @@ class FileHands:
     async def write(self, path: str, text: str, reason: str, call_id: str) -> Answer:
         if known := await self._known(call_id):
             return known
-        wish = Wish(Kind.FILE, call_id, f"Write {path}", text, path, reason)
+        real = await self._linked(lambda: self._place(path))
+        shown = real.decode("utf-8", "replace")
+        wish = Wish(Kind.FILE, call_id, f"Write {shown}", text, shown, reason, named=path)
         passed = await self._gate.judge(wish)
         if passed.refused is not None:
             return await self._refused(wish, passed)
         lease_id = self._turn.session_lease_id
-        before = await self._linked(lambda: self._before(path))
+        before = await self._linked(lambda: self._before(real))
+        if before and before.path != real:
+            return await self._refused(wish, passed, _MOVED)
         step = ToolCall(call_id, wish.title, "edit", "in_progress", reason)
         await self._begin(step, passed)
         try:
             version = before.version if before else ""
             await self._linked(
-                lambda: self._files.save(
-                    self._actor, self._account_id, lease_id, path.encode(), text, version
-                )
+                lambda: self._files.save(self._actor, self._account_id, lease_id, real, text, version)
             )
         except Problem as problem:
             return await self._failed(step, problem)
@@ -103,12 +108,19 @@ class FileHands:
         done = "It was replaced." if before else "It was made."
         return Answer(CommandState.DONE, 0, done, "")
 
-    async def _read(self, path: str) -> TextFile:
-        return await self._files.read(
-            self._actor, self._account_id, self._turn.session_lease_id, path.encode()
-        )
+    async def _place(self, path: str) -> bytes:
+        """Behind its links, since those are followed: it is what a person is asked about."""
+        try:
+            return await self._files.place(self._account_id, self._turn.session_lease_id, path.encode())
+        except Problem as problem:
+            if problem.code == _DIALLING:
+                raise
+            return path.encode()  # the save itself says what is wrong
 
-    async def _before(self, path: str) -> TextFile | None:
+    async def _read(self, path: bytes) -> TextFile:
+        return await self._files.read(self._actor, self._account_id, self._turn.session_lease_id, path)
+
+    async def _before(self, path: bytes) -> TextFile | None:
         try:
             return await self._read(path)
         except Problem as problem:

@@ -17,6 +17,7 @@ from clawdbox.approvals.rules import answered_before, bound_of, why_not
 from clawdbox.approvals.service import Approvals
 from clawdbox.policy import Class, Judgement, Mode, Tier, Verdict, decide, judge, judge_file
 from clawdbox.ssh.model import Connection
+from clawdbox.ssh.rules.jumps import hops
 from clawdbox.ssh.sql import connections as connection_sql
 from clawdbox.store import Reader, Store, Tx
 
@@ -36,7 +37,7 @@ ReadSettings = Callable[[Reader, str], AccountSettings]
 class Wish(msgspec.Struct, frozen=True):
     """What an agent wants to do. `text` is a command, or the text that a file is to get; None where it is neither.
 
-    `place` is the directory of a command, or the path of a file.
+    `place` is the directory of a command, or the path of a file, behind links; then `named` is what the agent calls it.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Wish(msgspec.Struct, frozen=True):
     file: Literal["", "read", "write", "delete"] = (
         ""  # of a question: `place` is a file, to which the agent itself does this
     )
+    named: str = ""
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -73,6 +75,7 @@ class Scene(msgspec.Struct, frozen=True):
     settings: AccountSettings
     lease_id: str
     tainted: bool
+    place: str
 
 
 class Gate:
@@ -155,7 +158,7 @@ class Gate:
             return Pass(bound, option=option)  # the agent, or the box, died before it heard the answer
         if await self._store.read(lambda r: self._approvals.usable(r, approval, bound)):
             return Pass(bound, approval=approval, option=option)
-        return Pass(bound, refused=why_not(approval), approval=approval, option=option)
+        return Pass(bound, refused=why_not(approval, bound), approval=approval, option=option)
 
     def _put(self, tx: Tx, asked: Asked) -> Approval:
         approval, is_new = self._approvals.ask(tx, asked)
@@ -213,22 +216,35 @@ class Gate:
             reason=wish.reason,
             detail=wish.detail,
             options=tuple(option for option in wish.options if option.kind != "allow_always"),
+            place=scene.place,
         )
 
     def _look(self, r: Reader) -> Scene:
         turn = sql.turn(r, self._turn.conversation_id, self._turn.id)
         conversation = sql.conversation(r, self._account_id, turn.conversation_id)
+        connection = connection_sql.get(r, self._account_id, conversation.connection_id)
         return Scene(
-            connection=connection_sql.get(r, self._account_id, conversation.connection_id),
+            connection=connection,
             settings=self._settings(r, self._account_id),
             lease_id=turn.session_lease_id,
             tainted=sql.has_output(r, turn.conversation_id),
+            place=_place(r, connection),
         )
+
+
+def _place(r: Reader, connection: Connection) -> str:
+    """Where it leads, the server first, then each host on the way to it."""
+    jumps = connection_sql.jumps(r, connection.account_id) if connection.jump_connection_id else {}
+    on_the_way = [
+        connection_sql.get(r, connection.account_id, hop, deleted=True)
+        for hop in hops(jumps, connection.jump_connection_id)
+    ]
+    return " via ".join(f"{one.host} {one.port}" for one in (connection, *on_the_way))
 
 
 def _judged(wish: Wish) -> Judgement:
     if wish.kind is Kind.FILE:
-        return judge_file(wish.place, write=wish.text is not None)
+        return _judged_file(wish.place, wish.named or wish.place, write=wish.text is not None)
     if wish.file == "delete":
         return judge(shlex.join(["rm", "-r", "--", wish.place]))
     if wish.file:
@@ -239,6 +255,13 @@ def _judged(wish: Wish) -> Judgement:
         return judge(wish.text)
     # The agent may have gone elsewhere meanwhile, so that its directory never makes a command any better.
     return _worse(judge(wish.text, cwd=wish.place), judge(wish.text))
+
+
+def _judged_file(place: str, named: str, *, write: bool) -> Judgement:
+    if place == named:
+        return judge_file(place, write=write)
+    worse = _worse(judge_file(place, write=write), judge_file(named, write=write))
+    return msgspec.structs.replace(worse, why=(f"The name {named} leads to {place}.", *worse.why))
 
 
 def _worse(one: Judgement, other: Judgement) -> Judgement:

@@ -146,7 +146,8 @@ class TurnHands:
 
     async def plan(self, steps: Sequence[Step]) -> None:
         self._turn_to_it()
-        self._journal.add("plan", {"steps": msgspec.to_builtins(list(steps))})
+        shown = [msgspec.structs.replace(step, text=redacted(step.text)) for step in steps]
+        self._journal.add("plan", {"steps": msgspec.to_builtins(shown)})
 
     async def tool(self, call: ToolCall) -> None:
         self._turn_to_it()
@@ -171,7 +172,8 @@ class TurnHands:
 
     async def suggest(self, items: Sequence[Suggestion]) -> None:
         self._turn_to_it()
-        self._journal.add("suggestions", {"items": msgspec.to_builtins(list(items))})
+        shown = [Suggestion(redacted(item.text), redacted(item.label)) for item in items]
+        self._journal.add("suggestions", {"items": msgspec.to_builtins(shown)})
 
     # doing
 
@@ -186,6 +188,7 @@ class TurnHands:
         typed: bool = False,
     ) -> Answer:
         self._turn_to_it()
+        reason = redacted(reason)
         if call_id and (known := await self._replayed(call_id)):
             return known
         limit_rules.check_commands(self._work.limits, self._ran)
@@ -211,7 +214,7 @@ class TurnHands:
 
     async def read_file(self, path: str, *, reason: str = "", call_id: str | None = None) -> Answer:
         self._turn_to_it()
-        answer = await self._files.read(path, reason, call_id or new_id(self._clock.now()))
+        answer = await self._files.read(path, redacted(reason), call_id or new_id(self._clock.now()))
         self._check()
         return answer
 
@@ -219,7 +222,7 @@ class TurnHands:
         self, path: str, text: str, *, reason: str = "", call_id: str | None = None
     ) -> Answer:
         self._turn_to_it()
-        answer = await self._files.write(path, text, reason, call_id or new_id(self._clock.now()))
+        answer = await self._files.write(path, text, redacted(reason), call_id or new_id(self._clock.now()))
         self._check()
         return answer
 
@@ -231,9 +234,9 @@ class TurnHands:
                 redacted(question.title),
                 question.command,
                 (question.path if question.file else question.directory) or "",
-                question.reason,
-                question.detail,
-                question.options,
+                redacted(question.reason),
+                redacted(question.detail),
+                tuple(msgspec.structs.replace(one, label=redacted(one.label)) for one in question.options),
                 question.file,
             )
         )
@@ -245,7 +248,7 @@ class TurnHands:
         limit_rules.check_commands(self._work.limits, self._ran)
         self._ran += 1
         return await self._asked(
-            Wish(Kind.QUESTION, call_id, title or "Run a command", command, reason=reason)
+            Wish(Kind.QUESTION, call_id, title or "Run a command", command, reason=redacted(reason))
         )
 
     # the ways of doing it

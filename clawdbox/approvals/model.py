@@ -35,7 +35,10 @@ class Option(msgspec.Struct, frozen=True):
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """What an answer is good for, and nothing else: these exact bytes, there, as that user, in that directory."""
+    """What an answer is good for, and nothing else: these exact bytes, there, as that user, in that directory.
+
+    `place` is where the connection leads: host and port, and those of its jump hosts.
+    """
 
     kind: Kind
     connection_id: str
@@ -43,6 +46,7 @@ class Bound(msgspec.Struct, frozen=True):
     directory: str
     command: str
     klass: str
+    place: str = ""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -65,6 +69,7 @@ class Asked(msgspec.Struct, frozen=True):
     reason: str = ""
     detail: str = ""
     options: tuple[Option, ...] = ()
+    place: str = ""
 
 
 class Approval(msgspec.Struct, frozen=True, rename={"klass": "class"}):

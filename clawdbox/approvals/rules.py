@@ -31,6 +31,11 @@ WORDS: dict[State, str] = {
 }
 
 
+CHANGED = (
+    "What was asked about is no longer the same: the server, the user or the place is another one. Ask again."
+)
+
+
 def digest(bound: Bound) -> str:
     """SHA-256 over the canonical JSON of what an answer is bound to."""
     return hashlib.sha256(msgspec.json.encode(bound, order="deterministic")).hexdigest()
@@ -44,6 +49,7 @@ def bound_of(asked: Asked) -> Bound:
         directory=asked.directory,
         command=asked.command if asked.command is not None else f"{asked.call_id}\0{asked.title}",
         klass=asked.klass,
+        place=asked.place,
     )
 
 
@@ -147,8 +153,10 @@ def answered_before(approval: Approval, bound: Bound) -> bool:
     )
 
 
-def why_not(approval: Approval) -> str:
+def why_not(approval: Approval, bound: Bound) -> str:
     """For the agent and the person: why this may not happen."""
+    if approval.state is State.ALLOWED and approval.digest != digest(bound):
+        return CHANGED
     if approval.state is State.VOID and approval.void_reason:
         return approval.void_reason
     if approval.state is State.ALLOWED:

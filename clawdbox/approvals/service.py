@@ -61,8 +61,15 @@ class Approvals:
     # asking, for the one who waits
 
     def ask(self, tx: Tx, asked: Asked) -> tuple[Approval, bool]:
-        """The approval of that call, and whether it was made now: a call is asked about once."""
+        """The approval of that call, and whether it was made now: a call is asked about once.
+
+        One that waits is void when the same call is about something else by now, such as a connection that leads to
+        another server.
+        """
         known = sql.of_call(tx, asked.turn_id, asked.call_id)
+        if known is not None and self._has_changed(known, asked):
+            self._void(tx, known, rules.CHANGED)
+            return sql.approval(tx, known.account_id, known.id), False
         if known is not None:
             return known, False
         made = rules.made(asked, new_id(tx.now), tx.now, self._ttl)
@@ -71,6 +78,10 @@ class Approvals:
         self._audit(tx, SYSTEM, made, "approval.request", "ok")
         tx.wake("approvals")
         return made, True
+
+    @staticmethod
+    def _has_changed(known: Approval, asked: Asked) -> bool:
+        return known.state is State.PENDING and known.digest != rules.digest(rules.bound_of(asked))
 
     async def settled(self, approval: Approval) -> Approval:
         """Wait until it is answered, void or expired."""

@@ -8,7 +8,7 @@ import msgspec
 
 from clawdbox.policy.model import Class
 from clawdbox.policy.patterns import Parts, compiled, meet, split, under
-from clawdbox.policy.places import CHANGES, PUBLIC, SECRETS
+from clawdbox.policy.places import CHANGES, DEVICES, PRIVATE, PUBLIC, SECRETS
 
 _HOME = re.compile(r"~[^/]*|/(?:home|Users|export/home)/[^/]+|/root|/var/root")
 _THROUGH = re.compile(r"^/proc/[^/]+(?:/task/[^/]+)?/root(?=/|$)")
@@ -18,6 +18,23 @@ _LITERAL = re.compile(r"[^*?\[\]]")
 # What a wildcard is asked about when both it and the secret's name are open: `cat privkey*` for `*.pem`.
 _HINT = re.compile(r"key|priv|secret|cred|pem|token|passw|\.env|id_", re.IGNORECASE)
 
+
+# Links that every system has, and those that lead out of the folders of a process.
+_LINKS: dict[Parts, Parts] = {
+    ("var", "run"): ("run",),
+    ("var", "lock"): ("run", "lock"),
+    ("dev", "fd"): ("proc", "self", "fd"),
+}
+_KERNEL = frozenset({"proc", "dev", "sys"})
+_PROCESS = r"proc/[^/]+(?:/task/[^/]+)?"
+_ROOT = re.compile(rf"{_PROCESS}/root")
+_OWN = re.compile(
+    rf"{_PROCESS}/(?:cwd|fd/[^/]+/.+|map_files/.+)|proc/(?!self/fd/)[^/]+(?:/task/[^/]+)?/fd/[^/]+"
+)
+# What is put behind the name of a file that is kept: a copy is as secret.
+_COPY = re.compile(
+    r"(?:~|\.(?:bak|old|orig|save|sw[op]|tmp|new|backup|copy|dpkg-[a-z]+|ucf-[a-z]+|rpmsave|rpmnew|gz|bz2|xz|zst|\d{1,8}))+$"
+)
 
 # Longer ones are nobody's, and cost time to look at.
 _LONGEST, _DEEPEST, _LONGEST_NAME = 1024, 64, 128
@@ -35,14 +52,54 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def place(path: str, cwd: str | None = None) -> tuple[Place, ...]:
-    """What a path may mean: more than one place where it climbs out of a folder that is not known."""
+    """What a path may mean: more than one place where it climbs out of a folder that is not known, or of a link."""
+    text = _joined(path, cwd)
+    spots = _spots(text)
+    rooted = text if text.startswith("/") else f"/{text.partition('/')[2]}" if len(spots) > 1 else None
+    more = _spots(_followed(rooted)[0]) if rooted else ()
+    return tuple(dict.fromkeys((*spots, *more)))
+
+
+def _joined(path: str, cwd: str | None) -> str:
     text = unicodedata.normalize("NFKC", path)
     if not text.startswith(("/", "~")):
         text = f"{cwd or '.'}/{text}"
-    text = re.sub(r"/+", "/", text)
+    return re.sub(r"/(?:\.?/)+", "/", text)
+
+
+def _followed(text: str) -> tuple[str, bool]:
+    """An absolute path with the links resolved that every system has; and whether nobody can tell where it leads."""
+    stack: Parts = ()
+    lost = False
+    for part in split(text):
+        lost = lost or _strays(stack, part)
+        stack = stack[:-1] if part == ".." else (*stack, part)
+        stack = () if _ROOT.fullmatch("/".join(stack)) else _LINKS.get(stack, stack)
+    return "/" + "/".join(stack), lost
+
+
+def _strays(stack: Parts, part: str) -> bool:
+    """Whether the next part goes through a link of which only the server knows."""
+    if part == "..":
+        return bool(stack) and (bool(_WILD.search(stack[-1])) or (len(stack) > 1 and stack[0] in _KERNEL))
+    whole = (*stack, part)
+    if _OWN.fullmatch("/".join(whole)):
+        return True
+    wild = any(_WILD.search(one) for one in whole)
+    return wild and (bool(_WILD.search(whole[0])) or whole[0] == "proc") and len(whole) > 3
+
+
+def _is_lost(path: str, cwd: str | None) -> bool:
+    text = _joined(path, cwd)
+    return text.startswith("/") and _followed(text)[1]
+
+
+def _spots(text: str) -> tuple[Place, ...]:
     while _THROUGH.match(text):
         text = _THROUGH.sub("", text) or "/"
-    text = _CWD.sub(".", text)
+    if _CWD.match(text):
+        rest = _CWD.sub("", text)
+        return (*_climb((".",), rest), *_climb((), rest))
     found = _HOME.match(text)
     if found and text[found.end() : found.end() + 1] in ("", "/"):
         return _climb(("~",), text[found.end() :])
@@ -99,6 +156,8 @@ def secret(path: str, cwd: str | None = None) -> Sight | None:
     if too_long(path):
         return Sight(f"{path[:60]}…", sure=False)
     found = [sight for spot in place(path, cwd) if (sight := _secret(spot))]
+    if not found and _is_lost(path, cwd):
+        return Sight(path, sure=False)
     return next((sight for sight in found if sight.sure), found[0] if found else None)
 
 
@@ -109,14 +168,38 @@ def too_long(path: str) -> bool:
 
 def _secret(spot: Place) -> Sight | None:
     parts = _lower(spot)
+    copies = _copies(parts)
+    private = any(_means(one, PRIVATE) for one in copies)
     if not any(_WILD.search(part) for part in parts):
-        named = _means(parts, SECRETS) and not _means(parts, PUBLIC)
-        return Sight(spot.text, sure=True) if named else None
-    sights = [_sure(parts, pattern) for pattern in _table(SECRETS) if meet(parts, pattern)]
-    if any(meet(parts, pattern) and _ends_alike(parts, pattern) for pattern in _table(PUBLIC)):
+        public = not private and any(_means(one, PUBLIC) for one in copies)
+        named = not public and any(_means(one, SECRETS) for one in copies)
+        return Sight(spot.text, sure=True) if named or _is_device(parts) else None
+    if _is_device(parts):
+        return Sight(spot.text, sure=True)
+    sights = [_sure(one, pattern) for one in copies for pattern in _table(SECRETS) if meet(one, pattern)]
+    public = any(meet(parts, pattern) and _ends_alike(parts, pattern) for pattern in _table(PUBLIC))
+    if public and not private:
         return None
     known = [sure for sure in sights if sure is not None]
     return Sight(spot.text, sure=any(known)) if known else None
+
+
+def _copies(parts: Parts) -> tuple[Parts, ...]:
+    """A path, and what it would be without `.bak` and its like; vim puts a dot before the name, too."""
+    bare = tuple(_COPY.sub("", part) or part for part in parts)
+    if bare == parts:
+        return (parts,)
+    return parts, bare, (*bare[:-1], bare[-1].removeprefix(".") or bare[-1])
+
+
+def _is_device(parts: Parts) -> bool:
+    return parts[:1] == ("dev",) and len(parts) > 1 and not _means(parts, DEVICES)
+
+
+def ends_as_secret(ending: str) -> bool:
+    """Whether a file whose name has this ending may be one of the secrets."""
+    known = any(pattern[-1].endswith(ending.casefold()) for pattern in _table(SECRETS))
+    return known or secret(f"/x/x{ending}") is not None
 
 
 def _sure(parts: Parts, pattern: Parts) -> bool | None:
@@ -165,6 +248,8 @@ def change(path: str, cwd: str | None = None, *, tree: bool = False) -> Change:
     if too_long(path):
         return Change(Class.UNKNOWN, "It changes a path that is too long to be looked at.")
     found = [_change(spot, tree=tree) for spot in place(path, cwd)]
+    if _is_lost(path, cwd):
+        found.append(Change(Class.UNKNOWN, f"It changes {path}, and the box cannot tell where that leads."))
     return max(found, key=lambda one: one.klass.rank)
 
 
@@ -172,8 +257,11 @@ def _change(spot: Place, *, tree: bool) -> Change:
     parts = _lower(spot)
     for klass, sentence, text in CHANGES:
         patterns = _table(text)
-        inside = tree and (parts in _ROOTS or _holds(spot, patterns)) and klass is Class.LOCK_OUT
-        if inside or _means(parts, text):
+        root = parts in _ROOTS and klass is Class.LOCK_OUT
+        holds = klass in (Class.LOCK_OUT, Class.PRIVILEGED) and _holds(spot, patterns)
+        inside = tree and (root or holds)
+        device = klass is Class.DESTRUCTIVE and _is_device(parts)
+        if inside or device or _means(parts, text):
             return Change(klass, sentence.format(path=spot.text))
     return Change(Class.CHANGE, f"It changes {spot.text}.")
 

@@ -5,6 +5,7 @@ from clawdbox.policy.model import Class
 SECRETS = """
 # keys for servers and for mail
 **/.ssh/**  **/.gnupg/**  **/id_rsa  **/id_dsa  **/id_ecdsa  **/id_ed25519  **/id_ecdsa_sk  **/id_ed25519_sk
+**/id_rsa*  **/id_dsa*  **/id_ecdsa*  **/id_ed25519*
 **/*.pem  **/*.key  **/*.p12  **/*.pfx  **/*.jks  **/*.keystore  **/*.ppk  **/*.p8  /etc/ssh/ssh_host_*_key
 /etc/ssl/private/**  /etc/pki/tls/private/**  /etc/letsencrypt/accounts/**  /etc/wireguard/**  /etc/ipsec.secrets
 /etc/ipsec.d/private/**  /etc/krb5.keytab  **/*.keytab  /etc/cloudflared/*.json  **/.config/sops/age/**
@@ -27,7 +28,7 @@ SECRETS = """
 **/.local/share/clawdbox/**  /var/lib/clawdbox/**  **/.clawdbox/**
 
 # settings with passwords in them
-**/.env  **/.env.*  **/*.env  **/.envrc  **/secrets.yml  **/secrets.yaml  **/secrets.json  **/secrets.toml
+**/.env  **/.env.*  **/.env_*  **/.env-*  **/*.env  **/.envrc  **/secrets.yml  **/secrets.yaml  **/secrets.json  **/secrets.toml
 **/credentials.json  **/credentials.yml  **/service-account*.json  **/wp-config.php  **/.vault_pass*  **/*.tfstate
 
 # what people typed, and what keeps their passwords
@@ -36,7 +37,7 @@ SECRETS = """
 **/.config/google-chrome/**  **/.config/chromium/**  **/.config/bitwarden*/**
 
 # memory, whole disks, environments of processes
-/proc/*/environ  /proc/*/task/*/environ  /proc/*/mem  /proc/kcore  /dev/mem  /dev/kmem  /dev/port  /dev/sd*  /dev/nvme*
+/proc/*/environ  /proc/*/task/*/environ  /proc/*/mem  /proc/*/task/*/mem  /proc/kcore  /dev/mem  /dev/kmem  /dev/port  /dev/sd*  /dev/nvme*
 /dev/vd*  /dev/xvd*  /dev/mmcblk*  /dev/dm-*  /dev/mapper/**  /dev/md*  /dev/disk/**  /dev/loop*  /dev/block/**
 """
 
@@ -44,8 +45,21 @@ SECRETS = """
 PUBLIC = """
 **/*.pub  **/.ssh/config  **/.ssh/known_hosts*  **/.ssh/authorized_keys*  **/.ssh
 **/.env.example  **/.env.sample  **/.env.template  **/.env.dist  **/.env.defaults
-**/cert*.pem  **/*cert.pem  **/*chain*.pem  **/ca*.pem  **/dhparam*.pem  /etc/ssl/certs/**  /usr/share/**
+**/cert*.pem  **/*cert.pem  **/*chain*.pem  **/ca*.pem  **/dhparam*.pem  /etc/ssl/certs/**  /usr/share/doc/**
+/usr/share/ca-certificates/**  /usr/share/man/**  /usr/share/bash-completion/**
 /dev/mapper/control  /etc/kubernetes/manifests/**
+"""
+
+# What is none of these after all.
+PRIVATE = """
+**/*key*.pem  **/private/**/*.pem  /etc/ssl/private/**  /etc/pki/tls/private/**
+"""
+
+# All that is no disk and no memory below /dev: whatever else there is, may be one.
+DEVICES = """
+/dev/null  /dev/zero  /dev/full  /dev/random  /dev/urandom  /dev/stdin  /dev/stdout  /dev/stderr  /dev/tty  /dev/ptmx
+/dev/pts/**  /dev/fd/**  /dev/shm/**  /dev/mqueue/**  /dev/log  /dev/kmsg  /dev/console  /dev/net/tun
+/dev/mapper/control  /dev/watchdog*
 """
 
 # What it means to change a place: the first row that fits counts.

@@ -23,7 +23,7 @@ _VALUE = r"(?:\"[^\"\n]{1,4096}\"|'[^'\n]{1,4096}'|[^\s,;&\"'`]{1,4096})"
 _PLAIN = re.compile(
     r"[\"']?(?:true|false|yes|no|on|off|null|none|nil|unset|empty|required|optional|enabled|disabled|locked|expired|never|"
     r"ask|prompt|changed|must|not|is|was|has|for|of|the|and|or|to|in|with|via|from|age|aging|\d{1,6}|\*+|x+|\.+|-+|<[^>]*>|"
-    r"\[redacted[^\]]*\]?|\$\{?\w+\}?|files?|compat|systemd|sss)[\"'.,;:)]*",
+    r"\[redacted[^\]]*\]?|\$\{\w+\}|(?-i:\$[A-Z_][A-Z0-9_]*)|files?|compat|systemd|sss)[\"'.,;:)]*",
     re.IGNORECASE,
 )
 
@@ -46,14 +46,22 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("cookie", r"(\b(?:set-)?cookie\s{0,4}:\s{0,4})[^\r\n]{4,8192}"),
     ("token", r"(\bbearer\s{1,4})[A-Za-z0-9._~+/-]{16,8192}=*"),
     ("password", r"((?:^|\s)--?(?:password|passwd|pass|token|secret|api-?key)(?:=|\s{1,4}))(?![-=])[^\s]{4,4096}"),
-    ("password", r"(\b(?:passwd|pwd|pass|psk|requirepass)[\"']?\s{0,4}=\s{0,4})(?![=\s$])[^\s,;&\"'`/][^\s,;&\"'`]{3,4096}"),
+    ("password", r"((?<![A-Za-z0-9])(?:passwd|pwd|pass|psk|requirepass)[\"']?\s{0,4}=\s{0,4})(?![=\s])(?!\$\()[^\s,;&\"'`/][^\s,;&\"'`]{3,4096}"),
+    ("password", r"(^\s{0,8}(?:requirepass|masterauth)\s{1,8}[\"']?)[^\s\"']{1,4096}"),
+    ("password", r"(\b(?:login|account|machine)\s{1,8}\S{1,255}\s{1,8}password\s{1,8})\S{1,4096}"),
+    ("password", r"(^\s{0,8}password\s{1,8})\S{4,4096}(?=\s*$)"),
+    ("secret", r"(\bdefine\(\s{0,8}[\"'][^\"'\n]{0,64}(?:pass|secret|key|token|salt)[^\"'\n]{0,64}[\"']\s{0,8},\s{0,8}[\"'])[^\"'\n]{1,4096}"),
+    ("password", r"(\b(?:mysql\w{0,16}|mariadb(?:-\w{1,16})?|sshpass)\s(?:[^\n]{0,256}?\s)?(?-i:-p)[\"']?)[^\s\"']{1,4096}"),
+    ("password", r"(\bcurl\s(?:[^\n]{0,512}?\s)?(?:(?-i:-u)|--user)[ =]?[\"']?[^\s:\"']{1,255}:)[^\s\"']{1,4096}"),
+    ("key", r"((?-i:\b(?!PUBLIC)[A-Z0-9]{2,32}(?:_[A-Z0-9]{1,32}){0,4}_(?:KEY|SALT))[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\s\"',;]{8,4096}"),
+    ("password", r"(<[\w:.-]{0,64}(?:password|passwd|secret|token|api-?key)[\w.-]{0,64}>)[^<\n]{1,4096}"),
 )  # fmt: skip
 _COMPILED = tuple((kind, re.compile(shape, re.IGNORECASE | re.MULTILINE)) for kind, shape in _SHAPES)
 _ASSIGNED = re.compile(rf"(\b{_NAME}[\"']?\s{{0,8}}(?:=>|:=|[:=])\s{{0,8}})({_VALUE})", re.IGNORECASE)
 _ASSIGNS = re.compile(r"(?:pass|secret|token|key|credential)[\w.-]{0,64}[\"']?\s{0,8}[:=]", re.IGNORECASE)
 _LINES = re.compile(r"[^\r\n]*[\r\n]+|[^\r\n]+")
 _SIGNS = re.compile(
-    r"pass|secret|token|(?:api|access|private|auth|ts)[_-]?key|credential|pwd|psk|authorization|cookie|bearer|://|eyJ|\$(?:\d|y|gy|2|argon|apr)|xox|AKIA|ASIA|AIza|sk[-_]|rk_|gh[pousr]_"
+    r"pass|secret|token|masterauth|[A-Z0-9]_(?:key|salt)\b|_salt\b|\bdefine\(|\bcurl\s|\bmysql|\bmariadb|(?:api|access|private|auth|ts)[_-]?key|credential|pwd|psk|authorization|cookie|bearer|://|eyJ|\$(?:\d|y|gy|2|argon|apr)|xox|AKIA|ASIA|AIza|sk[-_]|rk_|gh[pousr]_"
     r"|glpat|npm_|pypi-|hf_|dop_v1|\d{8}:",
     re.IGNORECASE,
 )

@@ -64,8 +64,9 @@ class Given(msgspec.Struct, frozen=True):
     def has(self, *names: str) -> bool:
         return any(name in names for name, _ in self.options)
 
-    def value(self, *names: str) -> str | None:
-        return next((word.text for name, word in self.options if name in names and word), None)
+    def values(self, *names: str) -> list[str]:
+        """All of them: which one counts where an option stands twice, programs do not agree on."""
+        return [word.text for name, word in self.options if name in names and word]
 
 
 Check = Callable[[Call, Given], list[Finding]]

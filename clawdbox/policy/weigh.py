@@ -7,6 +7,9 @@ from clawdbox.policy.rule import Call, Entry, Given, Group, Operands, Rule, Take
 _QUIET = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "-"})
 _PLAIN = frozenset({"-", "/dev/stdin", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/fd/0"})
 
+# Folders of which everything may be shown: no settings of an application lie there.
+_DULL = ("/var/log/", "/usr/include/", "/usr/lib/", "/usr/share/doc/")
+
 
 def weigh(entry: Entry, call: Call, name: str) -> list[Finding]:
     """What a command does, with its own sentence first."""
@@ -157,6 +160,27 @@ def reading_tree(word: Word, call: Call) -> list[Finding]:
     if not found and paths.holds_secrets(word.text, call.cwd):
         why = f"It reads everything in {word.text}, where secrets may lie: name a folder further down."
         return [Finding(Class.UNKNOWN, why, credentials=True)]
+    return found
+
+
+def showing_tree(word: Word, call: Call) -> list[Finding]:
+    """The same where it comes back to whoever asked: settings of an application have passwords in them."""
+    found = reading_tree(word, call)
+    if found or word.text.startswith(_DULL):
+        return found
+    return [Finding(Class.READ, f"It shows what is in {word.text}.", credentials=True)]
+
+
+def landing(into: Word, sources: tuple[Word, ...], call: Call, *, tree: bool = False) -> list[Finding]:
+    """What it means to put files into a folder, or over a file: names do not tell which of the two it is."""
+    found = writing(into, call)
+    for word in sources:
+        name = word.text.rstrip("/").rpartition("/")[2]
+        if name in ("", ".", ".."):
+            found += writing(into, call, tree=True)
+        else:
+            target = Word(f"{into.text}/{name}", word.start, word.end, word.bare, word.glob, word.known)
+            found += writing(target, call, tree=tree)
     return found
 
 

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from clawdbox.agents.model import Context, Turn, TurnState
-from clawdbox.agents.runtimes.port import Answer, Decision, Hands, Offer, Option, Question
+from clawdbox.agents.runtimes.port import (
+    Answer,
+    Decision,
+    Hands,
+    Offer,
+    Option,
+    Question,
+    Step,
+    Suggestion,
+)
 from clawdbox.approvals.model import Approval, State
 from clawdbox.errors import Conflict, NotFound
 from clawdbox.events import Actor
@@ -456,6 +465,68 @@ async def test_a_file_is_written_once_it_was_allowed(here: World, agent: Thinker
     wrote, read, again = agent.results[0]
     assert (wrote.exit_status, read.stdout, again.exit_status) == (0, "Welcome\n", 0)
     assert here.files.texts == {"/etc/motd": "Welcome\n"}
+
+
+async def test_a_file_behind_a_link_is_the_one_that_is_asked_about(here: World, agent: Thinker) -> None:
+    keys = "/etc/ssh/sshd_config"
+    here.files.links[b"/srv/notes"] = keys.encode()
+    here.files.texts[keys] = "Port 22\n"
+    agent.script = lambda hands: hands.write_file("/srv/notes", "Port 23\n", call_id="w1")
+    turn = await here.send("go")
+    approval = await asked(here)
+    assert (approval.title, approval.directory, approval.klass) == (f"Write {keys}", keys, "lock_out")
+    assert f"The name /srv/notes leads to {keys}." in approval.why
+    del here.files.links[b"/srv/notes"]
+    await answer(here, approval, True)
+    await here.ended(turn)
+    assert here.files.texts == {keys: "Port 23\n"}
+
+
+async def test_a_file_that_leads_elsewhere_after_the_question_is_not_written(
+    here: World, agent: Thinker
+) -> None:
+    here.files.texts |= {"/srv/notes": "a", "/etc/passwd": "b"}
+    agent.script = lambda hands: hands.write_file("/srv/notes", "c", call_id="w1")
+    turn = await here.send("go")
+    approval = await asked(here)
+    here.files.links[b"/srv/notes"] = b"/etc/passwd"
+    await answer(here, approval, True)
+    await here.ended(turn)
+    assert "leads elsewhere" in (agent.results[0].refused or "")
+    assert here.files.texts == {"/srv/notes": "a", "/etc/passwd": "b"}
+
+
+async def test_no_other_words_of_an_agent_show_a_secret_either(here: World, agent: Thinker) -> None:
+    secret = "password=hunter2-and-more"
+
+    async def script(hands: Hands) -> None:
+        await hands.plan([Step(secret)])
+        await hands.suggest([Suggestion(secret, secret)])
+        await hands.run("uptime", reason=secret)
+        await hands.ask(
+            Question("q1", secret, (Option("y", secret, "allow_once"),), reason=secret, detail=secret)
+        )
+
+    agent.script = script
+    turn = await here.send("go")
+    approval = await asked(here)
+    await answer(here, approval, False)
+    await here.ended(turn)
+    assert "hunter2" not in f"{await here.said(turn)} {approval}"
+
+
+async def test_an_answer_for_one_server_is_none_for_another(here: World, agent: Thinker) -> None:
+    agent.script = runs("systemctl restart nginx", "call-1")
+    turn = await here.send("go")
+    approval = await asked(here)
+    await here.end_lease(CloseReason.SERVER_CLOSED)
+    await answer(here, approval, True)
+    await here.store.write(lambda tx: tx.run("UPDATE ssh_connections SET host = '203.0.113.66'"))
+    here.lease = await here.begin_lease()
+    await here.conversations.lease_active(here.lease)
+    await here.ended(turn)
+    assert here.commands.calls == []
+    assert "server" in (agent.results[-1].refused or "")
 
 
 async def test_a_secret_in_the_agents_own_words_is_not_shown(here: World, agent: Thinker) -> None:

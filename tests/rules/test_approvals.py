@@ -228,8 +228,13 @@ def test_which_answer_may_be_heard_again(found: Approval, wanted: Bound, is_know
     assert rules.answered_before(found, wanted) is is_known
 
 
+def test_an_answer_for_something_else_says_so() -> None:
+    assert rules.why_not(approval(ALLOWED), bound(place="203.0.113.66 22")) == rules.CHANGED
+
+
 @pytest.mark.parametrize("state", State)
 def test_a_refusal_says_why(state: State) -> None:
-    said = rules.why_not(approval(state, void_reason="The agents were stopped."))
+    said = rules.why_not(approval(state, void_reason="The agents were stopped."), bound())
     assert said.endswith(".")
+    assert said != rules.CHANGED
     assert (said == "The agents were stopped.") == (state is VOID)

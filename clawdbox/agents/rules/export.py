@@ -1,6 +1,7 @@
 """A conversation as a document: Markdown for people, JSON for programs."""
 
 import base64
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,6 +11,9 @@ from clawdbox.agents.model import Conversation, ConversationEvent
 from clawdbox.clock import iso
 
 Payload = dict[str, Any]
+_LINES = re.compile(r"\r\n|\r|\n")
+_MARKS = re.compile(r"[\\*<`\[]")
+_TAGS = re.compile(r"<(?=[/!?]?(?:blockquote|details|summary|[!?-]))", re.IGNORECASE)
 
 
 class JsonForm:
@@ -119,7 +123,7 @@ def _said(told: Payload, at: str) -> str:
 
 
 def _text(told: Payload, _at: str) -> str:
-    return f"{told['text'].rstrip()}\n"
+    return f"*The agent:*\n\n{_quote(told['text'].rstrip())}\n"
 
 
 def _thought(told: Payload, _at: str) -> str:
@@ -169,7 +173,7 @@ def _plan(told: Payload, _at: str) -> str:
 
 
 def _tool(told: Payload, _at: str) -> str:
-    return f"*{_line(told['title'])}: {told['status'].replace('_', ' ')}*\n"
+    return f"*Tool “{_line(told['title'])}”: {told['status'].replace('_', ' ')}*\n"
 
 
 def _ended(told: Payload, _at: str) -> str:
@@ -196,7 +200,8 @@ _WRITERS: dict[str, Callable[[Payload, str], str]] = {
 
 
 def _line(text: str) -> str:
-    return " ".join(str(text).split())
+    """In one line, with nothing in it that Markdown would read as the end of what stands around it."""
+    return _MARKS.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
 def _first_line(text: str) -> str:
@@ -205,7 +210,9 @@ def _first_line(text: str) -> str:
 
 
 def _quote(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+    """Somebody's words, which cannot pass for a line of the box: no line, and no tag, ends the quote."""
+    plain = _TAGS.sub("&lt;", text)
+    return "\n".join(f"> {line}".rstrip() for line in _LINES.split(plain))
 
 
 def _fence(text: str, kind: str = "") -> str:

@@ -3,6 +3,7 @@
 from clawdbox.policy.model import Class, Finding, Word
 from clawdbox.policy.rule import Call, Given, Style, parsed, sort
 from clawdbox.policy.table import table
+from clawdbox.policy.variables import says_only
 from clawdbox.policy.weigh import reading, unknown, writing
 
 _TABLE = """
@@ -294,6 +295,11 @@ def _exec(call: Call) -> list[Finding]:
     known = parsed("-itT -e= -u= -w= --env= --user= --workdir= --interactive --tty", Style.LETTERS)
     given = sort(call.words, known, Style.LETTERS, stop=True)
     found = [Finding(Class.CHANGE, f"It runs a program in a container, with `{call.program} exec`.")]
+    for text in given.values("-e", "--env"):
+        name, _, value = text.partition("=")
+        if not says_only(name, value):
+            why = f"It sets the variable {name}, which may change what programs do."
+            found.append(Finding(Class.UNKNOWN, why))
     if given.odd is not None or len(given.operands) < 2 or not given.operands[0].known:
         return [
             *found,
@@ -319,7 +325,7 @@ def _secrets(_call: Call, given: Given) -> list[Finding]:
     kinds = {kind.partition("/")[0].lower() for word in given.operands for kind in word.text.split(",")}
     if any(kind.startswith("secret") for kind in kinds):
         return [Finding(Class.READ, "It shows secrets of the cluster.", secret="secrets of the cluster")]
-    if "file" in (given.value("-o", "--output") or ""):
+    if any("file" in form for form in given.values("-o", "--output")):
         return [unknown("kubectl", "with a format that stands in a file.")]
     if kinds & {"configmap", "configmaps", "cm", "all"}:
         return [Finding(Class.READ, "It shows settings, in which passwords may stand.", credentials=True)]

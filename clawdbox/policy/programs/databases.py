@@ -3,14 +3,15 @@
 import re
 
 from clawdbox.policy.model import Class, Finding, words
-from clawdbox.policy.rule import Call, Entry, Style, parsed, sort
+from clawdbox.policy.rule import Call, Entry, Given, Style, parsed, sort
 from clawdbox.policy.table import table
-from clawdbox.policy.weigh import reading, unknown
+from clawdbox.policy.weigh import reading, unknown, weigh
 
 _TABLE = """
 == read
 
 pg_isready: asks whether the database runs
+  check away
   -q -h= -p= -U= -d= -t=
 
 pg_lsclusters: lists databases
@@ -116,6 +117,22 @@ def _statement(text: str, program: str) -> Finding:
     return unknown(program, "with a query that the box does not know.")
 
 
+_HERE = re.compile(r"localhost|127\.0\.0\.1|::1|/[\w./-]*")
+# A name, not `host=…` or `postgresql://…`, which reach another machine.
+_DATABASE = re.compile(r"[\w.-]+")
+
+
+def _named(given: Given) -> list[str]:
+    return [*given.values("-d", "--dbname"), *(word.text for word in given.operands)]
+
+
+def _away(_call: Call, given: Given) -> list[Finding]:
+    """Whether the database that is asked is on another machine."""
+    hosts, named = given.values("-h", "--host"), _named(given)
+    here = all(_HERE.fullmatch(host) for host in hosts) and all(_DATABASE.fullmatch(name) for name in named)
+    return [] if here else [Finding(egress=True)]
+
+
 def _client(options: str, query: tuple[str, ...], looks: str) -> Entry:
     """A client with its query in an option, or (sqlite3) as its second word."""
     harmless = re.compile(looks)
@@ -139,9 +156,13 @@ def _client(options: str, query: tuple[str, ...], looks: str) -> Entry:
         if files and not given.has("-readonly"):
             why = "It runs `sqlite3` without -readonly, which makes a database that is not there."
             found.append(Finding(Class.CHANGE, why))
-        host = given.value("-h", "--host")
-        if host not in (None, "localhost", "127.0.0.1", "::1") and not (host or "").startswith("/"):
+        if not all(_HERE.fullmatch(host) for host in given.values("-h", "--host")):
             found.append(Finding(egress=True))
+        if query and not all(_DATABASE.fullmatch(name) for name in _named(given)):
+            found += [
+                unknown(call.program, "with a database that may be on another machine."),
+                Finding(egress=True),
+            ]
         for word in queries:
             asks = harmless.fullmatch(word.text)
             found += (
@@ -171,23 +192,32 @@ def _redis(call: Call) -> list[Finding]:
         call.words, parsed("-h= -p= -n= -s= --raw --no-raw", Style.LETTERS), Style.LETTERS, stop=True
     )
     verb = given.operands[0].text.lower() if given.operands else ""
+    away = _away(call, Given(given.options))
     if given.odd is not None or not all(word.known for word in call.words) or call.fed:
-        return [unknown("redis-cli", "in a way that the box does not know.")]
+        return [*away, unknown("redis-cli", "in a way that the box does not know.")]
     if verb in _REDIS_ASKS:
-        return [Finding(Class.READ, "It asks the database with `redis-cli`.")]
+        return [*away, Finding(Class.READ, "It asks the database with `redis-cli`.")]
     if verb in _REDIS_DELETES:
         undo = "Data that is deleted is gone."
-        return [Finding(Class.DESTRUCTIVE, f"It deletes data with `redis-cli {verb}`.", undo=undo)]
+        return [*away, Finding(Class.DESTRUCTIVE, f"It deletes data with `redis-cli {verb}`.", undo=undo)]
     if verb in _REDIS_CHANGES:
-        return [Finding(Class.CHANGE, f"It changes data with `redis-cli {verb}`.")]
-    return [unknown("redis-cli", "in a way that the box does not know.")]
+        return [*away, Finding(Class.CHANGE, f"It changes data with `redis-cli {verb}`.")]
+    return [*away, unknown("redis-cli", "in a way that the box does not know.")]
+
+
+def _mysqladmin(call: Call) -> list[Finding]:
+    given = sort(call.words, parsed("-h= -u= -P=", Style.LETTERS), Style.LETTERS, stop=True)
+    return [*weigh(_ADMIN, call, "mysqladmin"), *_away(call, Given(given.options))]
 
 
 DATABASES = table(
     _TABLE,
+    {"away": _away},
     psql=_client(_PSQL, ("-c", "--command"), r"\\(?:l|dt|d|du|dn|di|conninfo)\+?(?: [\w.*]+)?"),
     mysql=_client(_MYSQL, ("-e", "--execute"), r"(?!)"),
     mariadb=_client(_MYSQL, ("-e", "--execute"), r"(?!)"),
 )
 DATABASES["sqlite3"] = _client(_SQLITE, (), r"\.(?:tables|schema|databases|indexes)(?: \w+)?")
 DATABASES["redis-cli"] = _redis
+_ADMIN = DATABASES["mysqladmin"]
+DATABASES["mysqladmin"] = _mysqladmin

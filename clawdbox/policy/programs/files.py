@@ -1,12 +1,11 @@
 """Files and folders: looking at them, and changing them."""
 
-import re
-
-from clawdbox.policy.model import Finding
+from clawdbox.policy.model import Finding, Word
+from clawdbox.policy.programs.packing import packed, patched, pieces, streamed, unzipped, zipped
 from clawdbox.policy.programs.searching import find, grep, ripgrep
 from clawdbox.policy.rule import Call, Given
 from clawdbox.policy.table import table
-from clawdbox.policy.weigh import reading, reading_tree, unknown, writing
+from clawdbox.policy.weigh import landing, reading, reading_tree, showing_tree, unknown, writing
 
 _TABLE = """
 == read
@@ -228,11 +227,13 @@ mktemp: makes a temporary file
 
 patch: changes files as a patch says
   takes write
+  check patched
   -bcEfNnRstu -d= -F= -i=read -p= -o=write -r=write --backup --dry-run --forward --input=read --reverse --strip=
   --verbose
 
 split: cuts a file in pieces
-  takes read
+  takes read, most 2
+  check pieces
   -d -a= -b= -l= -n= -C= --bytes= --lines=
 
 tar: packs or unpacks files
@@ -257,15 +258,18 @@ xz|unxz|bzip2|bunzip2: packs or unpacks files, which replaces them
 
 zstd|unzstd: packs or unpacks files
   takes read
+  check streamed
   -cdfkqtlvr0123456789 -T= -o=write --keep --stdout --decompress --list --test
 
 unzip: unpacks files
   takes read
+  check unzipped
   undo Files that it unpacks over are gone.
   -aCjlLnoqtuvVXZ -d=write -x=
 
 zip: packs files
   takes read
+  check zipped
   -0123456789ejqruvyX -x= -i=
 
 == privileged
@@ -307,31 +311,32 @@ truncate: cuts files off
 
 def _copied(call: Call, given: Given) -> list[Finding]:
     """All but the last are read, the last is changed; with `-t`, all are read."""
-    into = given.value("-t", "--target-directory")
-    sources = given.operands if into is not None else given.operands[:-1]
+    if given.has("-d", "--directory") and call.program == "install":
+        return [finding for word in given.operands for finding in writing(word, call)]
+    into = _into(given)
+    sources = given.operands if given.has("-t", "--target-directory") else given.operands[:-1]
     deep = given.has("-a", "-r", "-R", "--recursive", "--archive")
     look = reading_tree if deep else reading
     found = [finding for word in sources for finding in look(word, call)]
-    if into is not None:
-        return found
-    return found + [finding for word in given.operands[-1:] for finding in writing(word, call)]
+    if given.has("--parents"):
+        found.append(unknown(call.program, "which makes folders that the names of the files say."))
+    if len(given.operands) == 1:
+        sources = given.operands  # `ln -s file` makes a link here
+    return found + [f for folder in into for f in landing(folder, sources, call, tree=deep)]
+
+
+def _into(given: Given) -> tuple[Word, ...]:
+    """Where files go: the last word, or what -t says; here, where there is but one."""
+    told = tuple(word for name, word in given.options if name in ("-t", "--target-directory") and word)
+    return told or (given.operands[-1:] if len(given.operands) > 1 else (Word("."),))
 
 
 def _moved(call: Call, given: Given) -> list[Finding]:
     found = [finding for word in given.operands for finding in writing(word, call, tree=True)]
-    return found + [finding for word in given.operands[:-1] for finding in reading(word, call)]
-
-
-def _packed(call: Call, given: Given) -> list[Finding]:
-    """`tar`: what is packed is read, what is unpacked may be anything inside of the folder."""
-    archive = given.value("-f", "--file") or ""
-    found = [unknown("tar", "with an archive on another machine.")] if ":" in archive else []
-    operands = given.operands
-    if operands and not given.options and re.fullmatch(r"[A-Za-z]+", operands[0].text):
-        return [*found, unknown("tar", "with letters that have no dash before them: write tar -x, tar -c …")]
-    if given.has("-x", "--extract", "--get", "-t", "--list"):
-        return found
-    return found + [finding for word in operands for finding in reading_tree(word, call)]
+    told = given.has("-t", "--target-directory")
+    sources = given.operands if told else given.operands[:-1]
+    found += [finding for word in sources for finding in reading(word, call)]
+    return found + [f for folder in _into(given) for f in landing(folder, sources, call, tree=True)]
 
 
 def _granted(call: Call, given: Given) -> list[Finding]:
@@ -343,7 +348,7 @@ def _granted(call: Call, given: Given) -> list[Finding]:
 def _compared(call: Call, given: Given) -> list[Finding]:
     if not given.has("-r", "--recursive"):
         return []
-    return [finding for word in given.operands for finding in reading_tree(word, call)]
+    return [finding for word in given.operands for finding in showing_tree(word, call)]
 
 
 def _no_lists(call: Call, given: Given) -> list[Finding]:
@@ -357,22 +362,20 @@ def _gone(_call: Call, given: Given) -> list[Finding]:
     return [unknown("cd", "to a folder that only the running shell knows.")] if back else []
 
 
-def _streamed(call: Call, given: Given) -> list[Finding]:
-    if given.has("-f", "-k") or not given.has("-c", "--stdout", "-l", "--list", "-t", "--test"):
-        return [finding for word in given.operands for finding in writing(word, call)]
-    return []
-
-
 FILES = table(
     _TABLE,
     {
         "copied": _copied,
         "moved": _moved,
-        "packed": _packed,
+        "packed": packed,
+        "unzipped": unzipped,
+        "zipped": zipped,
+        "patched": patched,
+        "pieces": pieces,
         "granted": _granted,
         "compared": _compared,
         "no_lists": _no_lists,
-        "streamed": _streamed,
+        "streamed": streamed,
         "gone": _gone,
     },
     find=find,

@@ -1,9 +1,12 @@
 """git, which runs what a repository's own settings name: it refuses those of other users, and the box those it is given."""
 
+import re
+
+from clawdbox.policy import paths
 from clawdbox.policy.model import Class, Finding, Word, words
 from clawdbox.policy.rule import Call, Given
 from clawdbox.policy.table import table
-from clawdbox.policy.weigh import reading, unknown
+from clawdbox.policy.weigh import reading, unknown, writing
 
 _TABLE = """
 == shared
@@ -49,7 +52,8 @@ git blame: shows who wrote lines
 
 git grep: searches files
   takes text
-  -NUM -aiIwvEFPnlLcoqhHpW -e= -A= -B= -C= --cached --untracked --count --name-only --line-number --ignore-case --and
+  check searched
+  -NUM -aiIwvEFPnlLcoqhHpW -e= -A= -B= -C= --cached --count --name-only --line-number --ignore-case --and
   --or --not --max-depth= --color=? --break --heading
 
 git branch: lists branches
@@ -78,7 +82,6 @@ git stash list|show: shows what was put aside
   @log
 
 git reflog: shows what happened
-  takes text
 
 git reflog show: shows what happened
   takes text
@@ -117,7 +120,7 @@ git show-ref: lists names
 
 git for-each-ref: lists names
   takes text
-  check inside
+  check formats
   --count= --sort= --format= --contains=? --merged=?
 
 git merge-base: finds a common commit
@@ -150,6 +153,7 @@ git stash push|save|apply|pop|branch: puts changes aside, or takes them back
 
 git worktree add|prune|move|lock|unlock: makes or moves folders
   takes text
+  check placed
   -f -b= -B= --detach
 
 git add: marks changes
@@ -184,7 +188,7 @@ git pull: fetches commits and files
 git clone: fetches a repository
   takes text, egress
   starts ssh
-  check transport
+  check cloned
   -qnv -b= -o= --depth= --branch= --single-branch --bare --mirror --quiet --no-checkout --no-tags --filter=
   --shallow-since=
 
@@ -229,7 +233,7 @@ git stash drop|clear: deletes what was put aside
   takes text, loose
   undo What was put aside is gone.
 
-git reflog expire|delete: forgets what happened
+git reflog expire|delete|drop|write: forgets what happened
   takes text, loose
   undo Commits that nothing else names are hard to find again.
 
@@ -266,21 +270,48 @@ git reflog:
 
 def _inside(call: Call, given: Given) -> list[Finding]:
     """Paths, and `HEAD:path`, may name a secret; `%G` has gpg check a signature."""
-    found = [finding for word in given.operands for finding in reading(_path(word), call)]
+    lines = [value for name, value in given.options if name == "-L" and value]
+    found = [finding for word in (*given.operands, *lines) for finding in _seen(word, call)]
+    return found + _formats(call, given)
+
+
+def _searched(call: Call, given: Given) -> list[Finding]:
+    """`git grep`: the first word is the pattern, unless -e gave one."""
+    files = given.operands if given.has("-e") else given.operands[1:]
+    return [finding for word in files for finding in _seen(word, call)]
+
+
+def _formats(_call: Call, given: Given) -> list[Finding]:
     formats = [value.text for _, value in given.options if value]
     if any("%G" in text or "signature" in text for text in formats):
-        found.append(unknown("git", "with a format for which it runs gpg."))
-    return found
+        return [unknown("git", "with a format for which it runs gpg.")]
+    return []
+
+
+def _seen(word: Word, call: Call) -> list[Finding]:
+    """A path or a pattern, which git itself fills in: its `*` fits hidden files and folders, too."""
+    path = _path(word)
+    found = reading(path, call)
+    ending = _ENDING.fullmatch(path.text)
+    if found or not _WILD.search(path.text) or (ending and not paths.ends_as_secret(ending[1])):
+        return found
+    return [unknown("git", "with a pattern that may mean files in which secrets are kept.")]
+
+
+_WILD = re.compile(r"[*?\[]")
+_ENDING = re.compile(r"(?:[\w.*/-]*/)?\*(\.\w+)")
+_MAGIC = re.compile(r":(?:\([^)]*\)|[!^/]*)")  # `:(glob)…`, `:!…`
 
 
 def _path(word: Word) -> Word:
-    return Word(word.text.rpartition(":")[2], word.start, word.end, word.bare, word.glob, word.known)
+    text = _MAGIC.sub("", word.text, count=1) if word.text.startswith(":") else word.text
+    return Word(text.rpartition(":")[2], word.start, word.end, word.bare, word.glob, word.known)
 
 
 def _naming(call: Call, given: Given) -> list[Finding]:
     """`git branch x` makes one; with `--list` and its like, `x` is a pattern."""
     asks = given.has("-l", "--list", "--contains", "--merged", "--no-merged", "--points-at")
-    found = _inside(call, Given(given.options))
+    found = _formats(call, given)
     return (
         [*found, Finding(Class.CHANGE, "It makes or moves a name of a commit.")]
         if given.operands and not asks
@@ -293,6 +324,17 @@ def _transport(_call: Call, given: Given) -> list[Finding]:
     return [unknown("git", "with a place that names a program.")] if odd else []
 
 
+def _placed(call: Call, given: Given) -> list[Finding]:
+    """What is in a folder that git makes, commits say."""
+    return [finding for word in given.operands for finding in writing(word, call, tree=True)]
+
+
+def _cloned(call: Call, given: Given) -> list[Finding]:
+    into = given.operands[1:2] or [Word(re.sub(r"(?:/?\.git)?/*$", "", word.text)) for word in given.operands]
+    names = [word if given.operands[1:] else Word(re.split(r"[/:]", word.text)[-1]) for word in into]
+    return _transport(call, given) + [f for word in names for f in writing(word, call, tree=True)]
+
+
 def _pushed(call: Call, given: Given) -> list[Finding]:
     found = _transport(call, given)
     if any(word.text.startswith(("+", ":")) for word in given.operands):
@@ -300,21 +342,41 @@ def _pushed(call: Call, given: Given) -> list[Finding]:
     return found
 
 
-_ASKS = frozenset({"--get", "--get-all", "--list", "-l", "--get-regexp", "get", "list"})
+_ASKS = words("--get --get-all --list -l --get-regexp")
 _ABOUT = words("--show-origin --show-scope --global --local --system --name-only --null -z")
+
+
+def _asks(texts: list[str]) -> bool:
+    """`--get name`, `list`, `get name`: where a word follows the first that is no option, git sets it."""
+    plain = next((at for at, text in enumerate(texts) if not text.startswith("-")), len(texts))
+    dashed, rest = set(texts[:plain]), texts[plain:]
+    if not dashed <= _ASKS | _ABOUT:
+        return False
+    if dashed & _ASKS:
+        return len(rest) <= 1
+    names = [text for text in rest[1:] if text not in _ABOUT]
+    most = {"list": 0, "get": 1}.get(rest[0] if rest else "", -1)
+    return len(names) <= most and not any(text.startswith("-") for text in names)
 
 
 def _config(call: Call) -> list[Finding]:
     """Only reading: what git is told to run stands in there, too."""
-    words = {word.text for word in call.words}
-    dashed = {word for word in words if word.startswith("-")}
-    if words & _ASKS and dashed <= _ASKS | _ABOUT and all(word.known for word in call.words):
+    if _asks([word.text for word in call.words]) and all(word.known for word in call.words):
         return [Finding(Class.READ, "It runs `git config`, which shows its settings.", credentials=True)]
     return [Finding(Class.PRIVILEGED, "It changes what git does and runs later.")]
 
 
 GIT = table(
     _TABLE,
-    {"inside": _inside, "naming": _naming, "transport": _transport, "pushed": _pushed},
+    {
+        "inside": _inside,
+        "searched": _searched,
+        "formats": _formats,
+        "naming": _naming,
+        "transport": _transport,
+        "placed": _placed,
+        "cloned": _cloned,
+        "pushed": _pushed,
+    },
     git__config=_config,
 )

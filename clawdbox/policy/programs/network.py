@@ -1,9 +1,11 @@
 """The network: looking at it, and changing the way in."""
 
-from clawdbox.policy.model import Class, Finding, words
+import re
+
+from clawdbox.policy.model import Class, Finding
 from clawdbox.policy.rule import Call, Given, Style, parsed, sort
 from clawdbox.policy.table import table
-from clawdbox.policy.weigh import unknown
+from clawdbox.policy.weigh import unknown, weigh
 
 _TABLE = """
 == read
@@ -259,8 +261,16 @@ def _shows(thing: str, action: str) -> bool:
     return not changes and any(name.startswith(action) for name in _SHOWS)
 
 
-_NMCLI = words("general g device dev d connection con c radio r networking n")
-_NMCLI_ASKS = frozenset(["status", "show", "s", "connectivity", "all", "wifi"])
+# What nmcli only shows: an object and its action, and how many names may follow.
+_NMCLI = {
+    **{(thing, "status"): 0 for thing in ("general", "g", "device", "dev", "d")},
+    **{(thing, "show"): 1 for thing in ("device", "dev", "d", "connection", "con", "c")},
+    **{(thing, "s"): 0 for thing in ("general", "g", "device", "dev", "d", "connection", "con", "c")},
+    **{(thing, kind): 0 for thing in ("radio", "r") for kind in ("all", "wifi", "wwan")},
+    **{(thing, "wifi"): 0 for thing in ("device", "dev", "d")},
+    **{(thing, "connectivity"): 0 for thing in ("networking", "n")},
+}
+_NMCLI_THINGS = {thing for thing, _ in _NMCLI}
 
 
 def _nmcli(call: Call) -> list[Finding]:
@@ -271,10 +281,24 @@ def _nmcli(call: Call) -> list[Finding]:
         Style.LETTERS,
     )
     words = [word.text for word in given.operands]
-    asks = not words or (words[0] in _NMCLI and (len(words) == 1 or words[1] in _NMCLI_ASKS))
-    if asks and given.odd is None and all(word.known for word in call.words) and len(words) < 4:
+    if len(words) < 2:
+        asks = not words or words[0] in _NMCLI_THINGS
+    else:
+        asks = len(words) - 2 <= _NMCLI.get((words[0], words[1]), -1)
+    if asks and given.odd is None and all(word.known and not word.glob for word in call.words):
         return [Finding(Class.READ, "It runs `nmcli`, which shows the network.")]
     return [Finding(Class.LOCK_OUT, "It runs `nmcli`, which changes the network.")]
 
 
-NETWORK = table(_TABLE, {"handshake": _handshake}, ip=_ip, nmcli=_nmcli)
+_NFT_WORD = re.compile(r"[A-Za-z0-9_./:-]+")
+
+
+def _nft(call: Call) -> list[Finding]:
+    """nft reads its words as one text: `list ruleset ; flush ruleset` are two commands."""
+    if all(_NFT_WORD.fullmatch(word.text) for word in call.words):
+        return weigh(_RULES["nft"], call, "nft")
+    return [Finding(Class.LOCK_OUT, "It runs `nft`, which changes the firewall.")]
+
+
+_RULES = table(_TABLE, {"handshake": _handshake}, ip=_ip, nmcli=_nmcli)
+NETWORK = {**_RULES, "nft": _nft}

@@ -1,9 +1,11 @@
 """Programs that install programs."""
 
-from clawdbox.policy.model import Class, Finding
+import re
+
+from clawdbox.policy.model import Class, Finding, words
 from clawdbox.policy.rule import Call, Entry, Style, parsed, sort
 from clawdbox.policy.table import table
-from clawdbox.policy.weigh import weigh
+from clawdbox.policy.weigh import unknown, weigh
 
 _TABLE = """
 == shared
@@ -14,7 +16,7 @@ _TABLE = """
   --allowerasing --refresh --enablerepo= --disablerepo= --no-cache --upgrade --non-interactive
 
 @show:
-  -aioqsvmnACeILuW -t= --installed --upgradable --available --all --all-versions --manual-installed --names-only --full
+  -aiqsvmnACeILuW -t= --installed --upgradable --available --all --all-versions --manual-installed --names-only --full
   --no-all-versions --quiet --recurse --important --no-recommends --cacheonly
 
 == read
@@ -140,17 +142,38 @@ apk:
   -q
 """
 _RULES = table(_TABLE)
-_SIMULATES = frozenset({"-s", "--simulate", "--dry-run", "--just-print", "--no-act", "--recon"})
+_SIMULATES = "-s --simulate --dry-run --just-print --no-act --recon"
+_HARMLESS = (
+    "-yqVfmdu --yes --assume-yes --no-install-recommends --quiet --only-upgrade --reinstall --with-new-pkgs"
+)
+_SIMULATED = words("install upgrade full-upgrade dist-upgrade reinstall remove purge autoremove autopurge")
+# Behind an option, apt takes these for its value: `-s off`.
+_SWITCHES = re.compile(r"\d+|no|false|without|off|disable|yes|true|with|on|enable", re.IGNORECASE)
 
 
 def _apt(call: Call) -> list[Finding]:
-    """`-s` only simulates, wherever it stands."""
-    rest = tuple(word for word in call.words if word.text not in _SIMULATES)
+    """`-s` only simulates, where no other option takes it back."""
+    flags = parsed(_SIMULATES, Style.LETTERS)
+    rest = tuple(word for word in call.words if word.text not in flags)
     seen = Call(call.program, rest, call.cwd, call.fed, call.inner, call.line)
     found = weigh(_RULES["apt"], seen, call.program)
     if len(rest) == len(call.words) or any(one.klass is Class.UNKNOWN for one in found):
         return found
+    if not _simulates(call):
+        return [*found, unknown(call.program, "which may do more than simulate with such options.")]
     return [Finding(Class.READ, f"It runs `{call.program} --simulate`, which only says what it would do.")]
+
+
+def _simulates(call: Call) -> bool:
+    given = sort(call.words, parsed(f"{_SIMULATES} {_HARMLESS}", Style.LETTERS), Style.LETTERS)
+    plain = [word.text for word in given.operands]
+    return (
+        given.odd is None
+        and all(word.known and not word.glob and word.text != "--" for word in call.words)
+        and plain[:1] != []
+        and plain[0] in _SIMULATED
+        and not any(_SWITCHES.fullmatch(text) for text in plain)
+    )
 
 
 def _letters(shows: str, first: tuple[str, ...], style: Style = Style.LETTERS) -> Entry:

@@ -6,13 +6,21 @@ from clawdbox.policy.model import Class, Finding, words
 from clawdbox.policy.rule import Call, Style, parsed, sort
 from clawdbox.policy.weigh import reading, unknown, writing
 
-# An address, a range of them, and what may follow; no `[…/…]`, where versions of sed differ about the end.
-_REGEX = r"/(?:[^/\[\\\n]|\\[^\n]|\[[^]/\\\n]+\])*/I?"
+
+def _pattern(mark: str) -> str:
+    """What stands before a mark. Sets in it have no mark, and no `]` or `[` of their own: there versions of sed differ."""
+    end = re.escape(mark)
+    named = "" if mark == ":" else r"\[:[a-z]+:\]|"
+    members = rf"(?:{named}[^]\[^{end}\\\n])(?:{named}[^]\[{end}\\\n])*"
+    return rf"(?:[^{end}\[\\\n]|\\[^\n]|\[\^?{members}\])*"
+
+
+# An address, a range of them, and what may follow.
+_REGEX = rf"/{_pattern('/')}/I?"
 _ADDRESS = rf"(?:\d+(?:~\d+)?|\$|{_REGEX})"
 _RANGE = rf"(?:{_ADDRESS}(?:,(?:[+~]?\d+|\$|{_REGEX}))?\s*!?)?\s*"
-_PART = r"(?:[^{0}\[\\\n]|\\[^\n]|\[[^]{0}\\\n]+\])*"
 _SUBSTITUTE = "|".join(
-    rf"s{re.escape(mark)}{_PART.format(re.escape(mark))}{re.escape(mark)}(?:[^{re.escape(mark)}\\\n]|\\[^\n])*{re.escape(mark)}[gpIi\d]*"
+    rf"s{re.escape(mark)}{_pattern(mark)}{re.escape(mark)}(?:[^{re.escape(mark)}\\\n]|\\[^\n])*{re.escape(mark)}[gpIi\d]*"
     for mark in "/|#,:@"
 )
 _COMMAND = rf"{_RANGE}(?:[pdq=]|{_SUBSTITUTE})"
@@ -70,7 +78,9 @@ _VARIABLES = frozenset(["NR", "NF", "FNR", "RSTART", "RLENGTH"])
 
 def harmless_awk(program: str) -> bool:
     """Whether an awk program only computes and prints: no files, pipes, functions of its own or unknown words."""
-    if re.search(r"system|getline|close|fflush|function|func\b|@|\\\n", program):
+    if re.search(
+        r"system|getline|close|fflush|function|func\b|@|\\\n|ARG[VC]|SYMTAB|FUNCTAB|PROCINFO", program
+    ):
         return False
     at, before, braces, brackets = 0, "", 0, 0
     while at < len(program):

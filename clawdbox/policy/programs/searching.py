@@ -4,7 +4,7 @@ from clawdbox.policy import paths
 from clawdbox.policy.model import Class, Finding, Word, words
 from clawdbox.policy.rule import Call, Given
 from clawdbox.policy.table import table
-from clawdbox.policy.weigh import reading, reading_tree, unknown, writing
+from clawdbox.policy.weigh import reading, showing_tree, unknown, writing
 
 _TABLE = """
 == read
@@ -37,13 +37,13 @@ def _searched(call: Call, given: Given) -> list[Finding]:
     """The first word is the pattern, unless -e or -f gave one; the rest is searched."""
     patterns = given.has("-e", "-f", "--regexp", "--file")
     files = given.operands if patterns else given.operands[1:]
-    deep = given.has("-r", "-R", "--recursive", "--dereference-recursive") or "recurse" in (
-        given.value("-d", "--directories") or ""
+    deep = given.has("-r", "-R", "--recursive", "--dereference-recursive") or not (
+        set(given.values("-d", "--directories")) <= {"read", "skip"}
     )
     included = [word for name, word in given.options if name == "--include"]
     if not deep or (included and all(_harmless(word) for word in included)):
         return [finding for word in files for finding in reading(word, call)]
-    return [finding for word in files or (Word("."),) for finding in reading_tree(word, call)]
+    return [finding for word in files or (Word("."),) for finding in showing_tree(word, call)]
 
 
 def _harmless(word: Word | None) -> bool:
@@ -58,7 +58,7 @@ def _ripped(call: Call, given: Given) -> list[Finding]:
     patterns = given.has("-e", "-f", "--regexp", "--file")
     files = given.operands if patterns else given.operands[1:]
     if given.has("-.", "--hidden", "-u", "--unrestricted"):
-        return [finding for word in files or (Word("."),) for finding in reading_tree(word, call)]
+        return [finding for word in files or (Word("."),) for finding in showing_tree(word, call)]
     return [finding for word in files for finding in reading(word, call)]
 
 

@@ -1,11 +1,13 @@
 """Programs that send something to other machines."""
 
 import re
+import unicodedata
+from urllib.parse import unquote
 
-from clawdbox.policy.model import Class, Finding
+from clawdbox.policy.model import Class, Finding, Word
 from clawdbox.policy.rule import Call, Style, parsed, sort
 from clawdbox.policy.table import table
-from clawdbox.policy.weigh import reading, reading_path, reading_tree, unknown, writing
+from clawdbox.policy.weigh import landing, reading, reading_path, reading_tree, unknown, writing
 
 _TABLE = """
 == unknown
@@ -30,7 +32,7 @@ _LOOPBACK = re.compile(
 _WEB = re.compile(r"(?:https?://)?[^:/@\s{}\[\]]+(?::\d+)?(?:/.*)?", re.IGNORECASE)
 # Where a machine in a cloud gets its own credentials.
 _METADATA = re.compile(
-    r"169\.254\.169\.254|metadata\.google|fd00:ec2::254|100\.100\.100\.200|0xa9fea9fe|2852039166|169\.16689662|\[::ffff:a9fe",
+    r"169\.254\.\d|instance-data|metadata\.google|fd00:ec2::254|100\.100\.100\.200|0xa9fea9fe|2852039166|169\.16689662|\[::ffff:a9fe",
     re.IGNORECASE,
 )
 _CURL = (
@@ -66,7 +68,7 @@ def _curl(call: Call) -> list[Finding]:
             unknown(f"curl {given.odd or ''}".strip(), "in a way that the box does not know."),
         ]
     here = all(_LOOPBACK.fullmatch(word.text) and not word.glob for word in given.operands)
-    asks = given.value("-X", "--request") in (None, "GET", "HEAD") and not given.has("-L", "--location")
+    asks = set(given.values("-X", "--request")) <= {"GET", "HEAD"} and not given.has("-L", "--location")
     if here and asks:
         return [*found, Finding(Class.READ, "It runs `curl`, which asks a service of the server itself.")]
     return [*found, _sends("curl")]
@@ -79,9 +81,30 @@ def _sends(program: str) -> Finding:
 
 
 def _metadata(call: Call) -> list[Finding]:
-    if not any(_METADATA.search(word.text) for word in call.words):
+    if not any(_METADATA.search(word.text) or _is_link_local(word.text) for word in call.words):
         return []
     return [Finding(Class.READ, "It asks the cloud for credentials.", secret="the cloud's metadata service")]
+
+
+_HOST = re.compile(r"(?:[a-z]+:/*)?(?:[^/@]*@)?(?P<host>[^/:?#@]+)", re.IGNORECASE)
+_NUMBER = re.compile(r"0x[0-9a-f]{1,16}|\d{1,20}", re.IGNORECASE)
+
+
+def _is_link_local(url: str) -> bool:
+    """169.254.0.0/16, also as the numbers of any base and length that programs take for an address."""
+    host = _HOST.match(unicodedata.normalize("NFKC", url))
+    parts = host["host"].rstrip(".").split(".") if host else []
+    if not 1 <= len(parts) <= 4 or not all(_NUMBER.fullmatch(part) for part in parts):
+        return False
+    numbers = [_number(part) for part in parts]
+    last = numbers.pop()
+    return sum(number << (24 - 8 * at) for at, number in enumerate(numbers)) + last >> 16 == 0xA9FE
+
+
+def _number(text: str) -> int:
+    if text[:2].lower() == "0x":
+        return int(text, 16)
+    return int(text, 8 if text[0] == "0" and not set(text) & {"8", "9"} else 10)
 
 
 _WGET = (
@@ -99,7 +122,16 @@ def _wget(call: Call) -> list[Finding]:
     for name, value in given.options:
         if value and name in ("-O", "-P", "--output-document"):
             found += writing(value, call)
-    return found
+    if given.has("-O", "--output-document", "--spider"):
+        return found
+    folder = (given.values("-P") or ["."])[-1]
+    return found + [f for word in given.operands for f in writing(Word(f"{folder}/{_saved(word)}"), call)]
+
+
+def _saved(url: Word) -> str:
+    """The name of the file in which wget saves it."""
+    path = url.text.partition("://")[2] or url.text
+    return unquote(path.rpartition("/")[2] if "/" in path else "") or "index.html"
 
 
 _RSYNC = (
@@ -127,7 +159,18 @@ def _rsync(call: Call) -> list[Finding]:
         found.append(Finding(Class.UNKNOWN, why, egress=True))
     for word in given.operands[:-1]:
         found += reading_tree(word, call)
-    return found + [f for word in given.operands[-1:] for f in writing(word, call, tree=given.has(*deletes))]
+    for into in given.operands[-1:]:
+        if given.has(*deletes) or given.has("-R"):
+            found += writing(into, call, tree=True)
+        found += [f for word in given.operands[:-1] for f in _synced(word, into, call)]
+    return found
+
+
+def _synced(word: Word, into: Word, call: Call) -> list[Finding]:
+    """`a/` means what is in it."""
+    if word.text.endswith("/"):
+        return writing(into, call, tree=True)
+    return landing(into, (word,), call, tree=True)
 
 
 def _ssh(call: Call) -> list[Finding]:

@@ -70,9 +70,14 @@ coredumpctl list|info: shows crashes
 
 resolvectl: shows how names are looked up
 
-resolvectl status|statistics|dns|domain: shows how names are looked up
+resolvectl status|statistics: shows how names are looked up
   takes text
   --no-pager
+
+resolvectl dns|domain: shows how names are looked up
+  takes text, most 1
+  --no-pager
+  otherwise lock_out: changes how names are looked up
 
 resolvectl query: looks a name up
   takes text, egress

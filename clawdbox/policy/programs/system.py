@@ -270,8 +270,8 @@ loginctl:
 
 
 def _environment(_call: Call, given: Given) -> list[Finding]:
-    """`ps e` and `ps auxe` show the environment of every process."""
-    shown = any("e" in word.text and word.text.isalpha() for word in given.operands)
+    """`ps e`, `ps auxe` and `ps eww1` show the environment of processes."""
+    shown = any("e" in word.text for word in given.operands)
     return [Finding(Class.READ, "It shows variables of the environment.", credentials=True)] if shown else []
 
 

@@ -87,15 +87,14 @@ iconv: turns letters into others
 jq: takes JSON apart
   takes text
   check filtered
-  -CMRSacejnrs -f=read --arg= --compact-output --raw-output --raw-input --slurp --null-input --sort-keys --tab
-  --indent= --exit-status --color-output --monochrome-output --join-output --ascii-output --from-file=read
+  -CMRSacejnrs --compact-output --raw-output --raw-input --slurp --null-input --sort-keys --tab
+  --indent= --exit-status --color-output --monochrome-output --join-output --ascii-output
 """
 
 
 def _filtered(call: Call, given: Given) -> list[Finding]:
     """jq: the first word is its program, the others are files."""
-    files = given.operands if given.has("-f", "--from-file") else given.operands[1:]
-    found = [finding for word in files for finding in reading(word, call)]
+    found = [finding for word in given.operands[1:] for finding in reading(word, call)]
     program = given.operands[0].text if given.operands else ""
     if re.search(r"import|include|input_filename|modulemeta|get_search_list", program):
         found.append(unknown("jq", "with a program that reads other files."))

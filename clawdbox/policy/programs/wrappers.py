@@ -188,10 +188,22 @@ def _tmux(call: Call) -> list[Finding]:
     return [unknown(call.program, "in which any program can run.")]
 
 
+# Options with which a daemon does not start; letters of others mean something else (`named -t` is a folder).
+_CHECKS = {
+    "sshd": "-t -T -V",
+    "nginx": "-t -T -v -V",
+    "apache2": "-t -v -V",
+    "httpd": "-t -v -V",
+    "haproxy": "-v",
+    "named": "-v -V",
+    "caddy": "-v",
+}
+
+
 def _daemon(call: Call) -> list[Finding]:
     """`sshd -t`, `nginx -t`: a look at the settings."""
-    words = {word.text for word in call.words}
-    if words and words <= {"-t", "-T", "-V", "-v", "-q"}:
+    words, checks = {word.text for word in call.words}, set(_CHECKS[call.program].split())
+    if words & checks and words <= {*checks, "-q"}:
         return [Finding(Class.READ, f"It runs `{call.program}` to check its settings.")]
     klass = Class.LOCK_OUT if call.program == "sshd" else Class.UNKNOWN
     return [Finding(klass, f"It runs `{call.program}`, which starts or changes a service.")]
@@ -234,5 +246,5 @@ WRAPPERS: dict[str, Entry] = {
     **dict.fromkeys(("eval", ".", "source", "trap"), _eval),
     "crontab": _crontab,
     **dict.fromkeys(("tmux", "screen", "byobu"), _tmux),
-    **dict.fromkeys(("sshd", "nginx", "apache2", "httpd", "haproxy", "named", "caddy"), _daemon),
+    **dict.fromkeys(_CHECKS, _daemon),
 }

@@ -20,6 +20,16 @@ class FileEdits:
         self._trail = trail
         self._pool = pool
 
+    async def place(self, account_id: str, lease_id: str, path: bytes) -> bytes:
+        """Where a name leads, behind links; of what is not there yet, where it would be made."""
+        async with self._pool.use(account_id, lease_id) as hand:
+            try:
+                return await hand.sftp.realpath(path)
+            except SftpFailure:  # some servers know no place of what is not there
+                folder, slash, name = path.rpartition(b"/")
+                real = await hand.sftp.realpath(folder + slash or b".")
+                return real.rstrip(b"/") + b"/" + name
+
     async def read(self, actor: Actor, account_id: str, lease_id: str, path: bytes) -> TextFile:
         """A text of at most 1 MiB, behind links. Raises Conflict `file_not_text`, TooLarge `file_too_large_to_edit`."""
         async with (

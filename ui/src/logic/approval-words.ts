@@ -41,6 +41,12 @@ export function outcome(a: Pick<Approval, 'state' | 'answered_by' | 'used_at' | 
   return a.state === 'void' ? (a.void_reason ?? 'What asked has ended') : 'Waits for you'
 }
 
+/** What stands above a question. A code agent's own title is its words, and stands below as such. */
+export function heading(a: Pick<Approval, 'kind' | 'runtime' | 'title' | 'command'>): string {
+  if (a.kind !== 'question' || a.runtime !== 'acp') return a.title
+  return a.command === null ? 'Use a tool of its own' : 'Run a command'
+}
+
 export interface Choice {
   answer: Answer
   words: string
