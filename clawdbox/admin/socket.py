@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import msgspec
 
 from clawdbox import logs
-from clawdbox.admin.verbs import Answer, perform
+from clawdbox.admin.args import Answer
+from clawdbox.admin.verbs import perform
 from clawdbox.errors import Invalid, Problem
 
 

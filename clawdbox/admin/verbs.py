@@ -11,6 +11,24 @@ import msgspec
 
 from clawdbox import __version__, names, net
 from clawdbox.accounts import Account, Login
+from clawdbox.admin.args import Answer, Args, Text
+from clawdbox.admin.keyring_verbs import (
+    AddSlot,
+    RemoveSlot,
+    Reveal,
+    Rotate,
+    Unlock,
+    WordsWritten,
+    add_slot,
+    keyring_status,
+    make_backup,
+    remove_slot,
+    renew_words,
+    reseal_keyring,
+    rotate_keyring,
+    unlock,
+    words_written,
+)
 from clawdbox.clock import iso
 from clawdbox.errors import Conflict, Invalid, NotFound, Problem
 from clawdbox.events import sql as event_sql
@@ -20,19 +38,9 @@ from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AUDIT_FILE
 from clawdbox.ssh.rules import control_config
 from clawdbox.store import Reader
-from clawdbox.vault import SlotType
 
 if TYPE_CHECKING:
     from clawdbox.app import Box
-
-Text = Annotated[str, msgspec.Meta(max_length=200)]
-Passphrase = Annotated[str, msgspec.Meta(max_length=1024)]
-_SLICE_S = 0.5
-Answer = dict[str, Any]
-
-
-class Args(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a verb may be told."""
 
 
 class OfAccount(Args, frozen=True):
@@ -58,37 +66,6 @@ class Confirmed(Args, frozen=True):
 class NewAccount(Args, frozen=True):
     name: Text
     role: Literal["owner", "operator", "viewer"] = "operator"
-
-
-class Rotate(Args, frozen=True):
-    """`reveal` also answers the new recovery words, for a terminal."""
-
-    passphrase: Passphrase | None = None
-    reveal: bool = False
-
-
-class Reveal(Args, frozen=True):
-    reveal: bool = False
-
-
-class Unlock(Args, frozen=True):
-    passphrase: Passphrase
-
-
-class WordsWritten(Args, frozen=True):
-    words_id: Text
-
-
-class AddSlot(Args, frozen=True):
-    """A passphrase comes with its text; `os` is a host key in the keyring of the operating system."""
-
-    kind: Literal["passphrase", "host", "os"]
-    passphrase: Passphrase | None = None
-
-
-class RemoveSlot(Args, frozen=True):
-    kind: Literal["passphrase", "host", "recovery"]
-    even_the_last: bool = False
 
 
 class WhoseAgents(OfAccount, frozen=True):
@@ -176,61 +153,6 @@ async def enable_account(box: "Box", args: ById) -> Answer:
 
 async def disable_account(box: "Box", args: ById) -> Answer:
     return await _set_active(box, args.id, False)
-
-
-async def keyring_status(box: "Box", _args: Args) -> Answer:
-    status: Answer = msgspec.to_builtins(box.keyring.status())
-    resealing = msgspec.to_builtins(await box.rotation.progress())
-    return {**status, "resealing": resealing, "recovery_words_pending": box.recovery.pending}
-
-
-async def rotate_keyring(box: "Box", args: Rotate) -> Answer:
-    """Begin a rotation, or go on with one; a running box goes on by itself, whoever asks or not."""
-    begun = await box.rotation.begin(SYSTEM, args.passphrase)
-    if not box.is_offline:
-        box.rotation.continue_in_background()
-    shown = await _shown_words(box) if begun and args.reveal else {}
-    return {"begun": begun, **shown}
-
-
-async def reseal_keyring(box: "Box", _args: Args) -> Answer:
-    """Go on for a moment, and say how far it has come."""
-    progress = await box.rotation.run(_SLICE_S)
-    return {**msgspec.to_builtins(progress), "done": progress.is_done}
-
-
-async def unlock(_box: "Box", _args: Unlock) -> Answer:
-    """A box that waits for its passphrase answers this itself (`cli/locked.py`)."""
-    raise Conflict("not_locked", "This box is open already.")
-
-
-async def renew_words(box: "Box", args: Reveal) -> Answer:
-    await box.recovery.renew(box.keyring.renew_recovery)
-    await box.store.write(lambda tx: box.ledger.audit(tx, SYSTEM, "recovery_words.renew"))
-    return await _shown_words(box) if args.reveal else {}
-
-
-async def words_written(box: "Box", args: WordsWritten) -> Answer:
-    await box.recovery.confirm_these(SYSTEM, args.words_id)
-    return {}
-
-
-async def add_slot(box: "Box", args: AddSlot) -> Answer:
-    if args.kind != "passphrase":
-        return {"where": await box.slots.set_host_key(SYSTEM, in_os=args.kind == "os")}
-    await box.slots.set_passphrase(SYSTEM, args.passphrase or "")
-    return {"where": "a passphrase"}
-
-
-async def remove_slot(box: "Box", args: RemoveSlot) -> Answer:
-    await box.slots.remove(SYSTEM, SlotType(args.kind), even_the_last=args.even_the_last)
-    return {}
-
-
-async def make_backup(box: "Box", _args: Args) -> Answer:
-    """A file in the box's own folder, for who asked to take away: this box may not be let to write anywhere else."""
-    made = await box.backups.make_to_take(SYSTEM)
-    return {"id": made.id, "path": str(made.path), "size": made.size}
 
 
 async def list_audit(box: "Box", args: AuditPage) -> Answer:
@@ -368,11 +290,6 @@ def reach(box: "Box") -> Reach:
     host = urlsplit(box.address).hostname or ""
     only_here = host == "localhost" or net.is_loopback(host)
     return Reach(box.address, None if only_here else box.address)
-
-
-async def _shown_words(box: "Box") -> Answer:
-    """For the terminal that asks, over a socket that is its user's alone."""
-    return {"words": await box.recovery.reveal(), "words_id": box.recovery.words_id}
 
 
 async def _accounts(box: "Box", name: str | None) -> list[Account]:

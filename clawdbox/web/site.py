@@ -2,9 +2,8 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, Self
 
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.datastructures import State
 from litestar.middleware import DefineMiddleware
 from litestar.types import ControllerRouterHandler
@@ -170,6 +169,7 @@ from clawdbox.web.recovery_codes import (
 )
 from clawdbox.web.recovery_words import confirm_recovery_words, reveal_recovery_words
 from clawdbox.web.reverts import confirm_revert, list_open_reverts, list_reverts
+from clawdbox.web.router import Routes
 from clawdbox.web.sessions import close_session, exec_command, get_session, list_sessions, start_session
 from clawdbox.web.settings import change_settings, get_settings
 from clawdbox.web.snippets import (
@@ -370,19 +370,12 @@ ROUTES: dict[str, list[ControllerRouterHandler]] = {
 }
 
 
-class _Routes(Router):
-    """One tag's handlers. Each application makes its own, so the deep copy that Litestar takes would cost a start for nothing."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
 def create_app(box: Box, *, static: Path = FOLDER, pace: live.Pace | None = None) -> Litestar:
     """The ASGI application for a started box. Its lifespan does nothing: the box is started by who made it."""
     limits, answers = Limits(box.settings), Answers(box)
     app = Litestar(
         [
-            *(_Routes(BASE, route_handlers=handlers, tags=[tag]) for tag, handlers in ROUTES.items()),
+            *(Routes(BASE, route_handlers=handlers, tags=[tag]) for tag, handlers in ROUTES.items()),
             health,
             metrics,
         ],
