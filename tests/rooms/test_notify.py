@@ -188,10 +188,11 @@ class TestOnce:
     ) -> None:
         """At least once, and a receiver can tell."""
         clock, came = HandClock(), asyncio.Event()
+        never = asyncio.Event()  # held here: a task whose wait nobody holds is collected as garbage
 
         async def silent(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
             came.set()
-            await asyncio.Event().wait()
+            await never.wait()
 
         async with teller(tmp_path, clock) as before:
             await before.webhook(out)
