@@ -27,7 +27,9 @@ DATABASE = "clawdbox.db"
 _MAX_HEADER = 128 * 1024
 _MAX_HEAD = 1024
 _LENGTH = 4
-_NAME = re.compile(r"clawdbox\.db|audit\.jsonl|recordings/[0-9a-f-]{36}\.[a-z]{1,12}")
+_NAME = re.compile(
+    r"clawdbox\.db|audit\.jsonl|recordings/[0-9a-f-]{36}\.[a-z]{1,12}|audit-archive/\d{4}-\d\d-\d{1,19}\.jsonl"
+)
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

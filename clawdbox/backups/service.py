@@ -15,6 +15,7 @@ from clawdbox.backups.archive import DATABASE, Writer
 from clawdbox.clock import iso
 from clawdbox.errors import Conflict, Problem, Unavailable
 from clawdbox.events import Actor, Ledger
+from clawdbox.events.archive import FOLDER as ARCHIVES
 from clawdbox.events.model import SYSTEM
 from clawdbox.events.wire import AUDIT_FILE
 from clawdbox.ids import new_id
@@ -26,7 +27,7 @@ from clawdbox.vault import Keyring, SlotType
 
 log = logs.get("backups")
 FOLDER = "backups"
-RECORDINGS = "recordings"
+_FOLDERS = (("recordings", "*.cast"), (ARCHIVES, "*.jsonl"))
 ENDING = ".clawdbox"
 _COPY = "database.copy"
 _TAKEN = "taken-"
@@ -158,8 +159,9 @@ class Backups:
                     _add(writer, DATABASE, copy)
                     if trail:
                         writer.add(AUDIT_FILE, trail, trail_size)
-                    for file in sorted((self._data_dir / RECORDINGS).glob("*.cast")):
-                        _add(writer, f"{RECORDINGS}/{file.name}", file)
+                    for folder, pattern in _FOLDERS:
+                        for file in sorted((self._data_dir / folder).glob(pattern)):
+                            _add(writer, f"{folder}/{file.name}", file)
                     writer.finish()
                 part.rename(path)
             finally:

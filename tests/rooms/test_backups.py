@@ -19,6 +19,7 @@ from tests.clocks import HandClock
 from tests.rooms import rotating
 
 RECORDING = "recordings/01a22235-45c4-72a4-aa58-9c4d7d431ed9.cast"
+ARCHIVE = "audit-archive/2026-08-1.jsonl"
 
 
 class Saved:
@@ -43,6 +44,8 @@ async def back_up(folder: Path) -> Saved:
     told = rotating.fill(folder, 2)
     (folder / "recordings").mkdir(exist_ok=True)
     (folder / RECORDING).write_bytes(b"sealed by itself" * 50_000)
+    (folder / "audit-archive").mkdir()
+    (folder / ARCHIVE).write_text("{}")
     async with Box.offline(folder, Settings()) as box:
         made = await box.backups.make_to_take(SYSTEM)
     file = folder.parent / "box.clawdbox"
@@ -65,6 +68,7 @@ async def test_with_the_words_alone_it_is_a_box_again_elsewhere(saved: Saved, tm
     found = restore(saved.file, here, saved.words, by="words")
     assert found.recordings == 1
     assert rotating.lost(here, saved.told) == []
+    assert (here / ARCHIVE).read_text() == "{}"
     assert (here / RECORDING).read_bytes() == (tmp_path / "burnt" / RECORDING).read_bytes()
     assert (await rotating.audited(here)).first_bad is None
     assert {path.stat().st_mode & 0o777 for path in here.rglob("*") if path.is_file()} == {0o600}
