@@ -693,7 +693,11 @@ async def test_the_job_tells_by_itself(tmp_path: Path, out: Receiver) -> None:
         await made.ntfy(out)
         await made.turn_ends()
         await eventually(lambda: out.got)
-        assert [delivery.state for delivery in await made.deliveries()] == [State.SENT]
+
+        async def told() -> bool:
+            return [delivery.state for delivery in await made.deliveries()] == [State.SENT]
+
+        await eventually(told, what="that it was sent")
     finally:
         await box.stop()
 
