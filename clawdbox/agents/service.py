@@ -94,6 +94,9 @@ class Conversations(Catalogue):
             Callable[[str, str | None], Awaitable[None]]
         ] = []  # the kill switch, of what runs elsewhere
         self._flights: dict[str, Flight] = {}
+        self._next: dict[
+            str, Lease
+        ] = {}  # turn id → the lease on which it goes on once its flight has landed
         self._sending: set[asyncio.Task[Any]] = set()
         approvals.on_changed = self._writes.approval_changed
 
@@ -130,6 +133,11 @@ class Conversations(Catalogue):
     def _landed(self, flight: Flight) -> None:
         if self._flights.get(flight.job.turn.id) is flight:
             del self._flights[flight.job.turn.id]
+        lease = self._next.pop(flight.job.turn.id, None)
+        if lease is not None and not self._stopping.is_set():
+            task = asyncio.get_running_loop().create_task(self._take_up(lease))
+            self._sending.add(task)
+            task.add_done_callback(self._sent)
 
     def _begin(self, tx: Tx, actor: Actor, account_id: str, conversation_id: str, text: str) -> Job:
         conversation = sql.conversation(tx, account_id, conversation_id)
@@ -240,8 +248,13 @@ class Conversations(Catalogue):
     async def lease_active(self, lease: Lease) -> None:
         """What waited for a session goes on."""
         await self.guard.lease_active(lease)
+        await self._take_up(lease)
+
+    async def _take_up(self, lease: Lease) -> None:
         for job in await self._store.read(lambda r: self._taken_up(r, lease)):
-            if job.turn.id not in self._flights and not self._stopping.is_set():
+            if job.turn.id in self._flights:
+                self._next[job.turn.id] = lease  # it has not let go of the lease before yet
+            elif not self._stopping.is_set():
                 self._fly(job)
 
     def _taken_up(self, r: Reader, lease: Lease) -> list[Job]:

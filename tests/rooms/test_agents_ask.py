@@ -336,6 +336,26 @@ class TestGoingOn:
         assert agent.results[-1].stdout == "up 3 days\n"
         assert agent.stopped == 0
 
+    async def test_a_turn_that_lets_go_of_its_old_session_late_goes_on_all_the_same(
+        self, here: World, agent: Thinker
+    ) -> None:
+        begun, late = asyncio.Event(), asyncio.Event()
+
+        async def script(hands: Hands) -> None:
+            if not hands.resumed:
+                begun.set()
+                await hands.cancelled.wait()
+                await late.wait()
+
+        agent.script = script
+        turn = await here.send("go")
+        await begun.wait()
+        await here.end_lease(CloseReason.SERVER_CLOSED)
+        here.lease = await here.begin_lease()
+        await here.conversations.lease_active(here.lease)
+        late.set()
+        assert (await here.ended(turn)).state is TurnState.DONE
+
     async def test_a_command_whose_end_nobody_saw_is_lost_and_not_run_again(
         self, here: World, agent: Thinker
     ) -> None:
