@@ -10,7 +10,7 @@ from bench.figures import Figures, faster_row, verdict
 from bench.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
-_INSTALLS_MUCH = {"terminals"}
+_SHORT = {"http", "agents"}  # a sample for each run; `make test-long` runs them all
 
 
 def bench(*args: str) -> "subprocess.CompletedProcess[str]":
@@ -28,7 +28,7 @@ def bench(*args: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.xdist_group("bench")  # one after the other: each starts several servers
 @pytest.mark.parametrize(
     "section",
-    [pytest.param(name, marks=[pytest.mark.long] * (name in _INSTALLS_MUCH)) for name in SECTIONS],
+    [pytest.param(name, marks=[pytest.mark.long] * (name not in _SHORT)) for name in SECTIONS],
 )
 def test_each_section_prints_its_table_and_ends_well(section: str) -> None:
     done = bench(section, "--quick")

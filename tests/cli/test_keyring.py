@@ -79,6 +79,7 @@ def test_a_lost_host_key_is_made_anew_with_the_words(made: Path, serve: Serve) -
     assert [account["display_name"] for account in accounts] == ["Owner"]
 
 
+@pytest.mark.long
 def test_a_running_box_changes_its_slots_and_its_key(serve: Serve, data_dir: Path) -> None:
     box, where = serve().wait(), ("--data-dir", str(data_dir))
     last = clawdbox("keyring", "remove-slot", "host", *where)
@@ -134,6 +135,7 @@ def test_a_waiting_box_is_unlocked_from_the_terminal_or_stopped(locked: Path, se
     assert serve().wait().stop() == 0, "one that still waits stops as well"
 
 
+@pytest.mark.long
 def test_on_a_terminal_the_passphrase_is_asked_for(locked: Path) -> None:
     ours, theirs = os.openpty()
 
