@@ -14,7 +14,7 @@ from clawdbox.web import failures
 from clawdbox.web.cookies import csrf_fits
 from clawdbox.web.gate import authenticate, check_browser, check_fresh, header
 from clawdbox.web.limits import Limits, address_key, check
-from clawdbox.web.problems import answers, status_of
+from clawdbox.web.problems import Answers, answers, status_of
 from clawdbox.web.signed_in import Paired, device_of, signed_in
 from clawdbox.web.visit import Req, box_of, visit_of
 
@@ -79,6 +79,21 @@ class Finished(msgspec.Struct, frozen=True):
     signed_in: Paired | None
 
 
+def _beginning(s409: str) -> Answers:
+    """What both ways to begin may answer, but for why the way itself is not to be had."""
+    return answers(
+        400,
+        403,
+        413,
+        422,
+        429,
+        s401="For `link` and `step_up`: no login (`login_required`). The invitation does not hold (`invitation_invalid`).",
+        s404=_NO_SUCH,
+        s409=s409,
+        s502=_UNREACHED,
+    )
+
+
 @get(
     "/auth/methods",
     opt={"public": True, "action": "login.methods"},
@@ -103,17 +118,7 @@ async def list_methods(request: Req) -> Methods:
     status_code=200,
     opt={"public": True, "action": "login.oauth", "once": False},
     summary="Begin to sign in with a provider",
-    responses=answers(
-        400,
-        403,
-        413,
-        422,
-        429,
-        s401="For `link` and `step_up`: no login (`login_required`). The invitation does not hold (`invitation_invalid`).",
-        s404=_NO_SUCH,
-        s409="No provider could send the browser back (`oauth_no_callback`).",
-        s502=_UNREACHED,
-    ),
+    responses=_beginning("No provider could send the browser back (`oauth_no_callback`)."),
 )
 async def start_oauth(request: Req, slug: Slug, data: JSONBody[StartLogin]) -> Response[Started]:
     """Answers with the address to go to, and a signed cookie that the way back is checked against."""
@@ -174,17 +179,7 @@ async def finish_oauth(
     status_code=200,
     opt={"public": True, "action": "login.oauth", "once": False},
     summary="Begin to sign in with a code for another device",
-    responses=answers(
-        400,
-        403,
-        413,
-        422,
-        429,
-        s401="For `link` and `step_up`: no login (`login_required`). The invitation does not hold (`invitation_invalid`).",
-        s404=_NO_SUCH,
-        s409="This provider is not set up for it (`oauth_no_device_flow`).",
-        s502=_UNREACHED,
-    ),
+    responses=_beginning("This provider is not set up for it (`oauth_no_device_flow`)."),
 )
 async def start_device(request: Req, slug: Slug, data: JSONBody[StartLogin]) -> Response[DeviceStarted]:
     """For a box that no provider can send a browser back to."""

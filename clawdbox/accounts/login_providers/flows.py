@@ -28,6 +28,7 @@ from clawdbox.accounts.service import Accounts
 from clawdbox.errors import Problem
 from clawdbox.events import Actor
 from clawdbox.ids import new_id, new_token, token_hash
+from clawdbox.outward import tls_context
 from clawdbox.settings import Settings
 from clawdbox.store import Store, Tx
 from clawdbox.vault import BOX, Sealer
@@ -296,7 +297,7 @@ class LoginFlows:
 
     async def _wire(self, provider: LoginProvider) -> "GitHub | Oidc":
         from clawdbox.accounts.login_providers.wire.github import GitHub  # Authlib takes its time to come
-        from clawdbox.accounts.login_providers.wire.http import Way, tls_context
+        from clawdbox.accounts.login_providers.wire.http import Way
         from clawdbox.accounts.login_providers.wire.oidc import Oidc
 
         if self._tls is None:

@@ -2,9 +2,7 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import msgspec
 
@@ -90,18 +88,3 @@ async def connect(
         else:
             return sock
     raise Unreached("connect_failed")
-
-
-def tls_context() -> ssl.SSLContext:
-    """The system's authorities, or certifi's where it has none. It takes a tenth of a second: not on the event loop."""
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    if not any(place and _holds_any(Path(place)) for place in (paths.cafile, paths.capath)):
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
-
-
-def _holds_any(place: Path) -> bool:
-    return any(place.iterdir()) if place.is_dir() else place.exists()

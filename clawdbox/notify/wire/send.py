@@ -21,7 +21,8 @@ from clawdbox.notify.model import (
 from clawdbox.notify.rules.channels import contact, kind_of
 from clawdbox.notify.rules.deliveries import http_outcome, no_answer, smtp_outcome
 from clawdbox.notify.wire import ntfy, webhook, webpush
-from clawdbox.notify.wire.dial import Headers, Lookup, Reach, look_up, tls_context
+from clawdbox.notify.wire.dial import Headers, Lookup, Reach, look_up
+from clawdbox.outward import tls_context
 from clawdbox.settings import Settings
 
 

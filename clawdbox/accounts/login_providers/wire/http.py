@@ -4,13 +4,13 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import httpx2
 
 from clawdbox import __version__, net
 from clawdbox.accounts.login_providers.model import ProviderFailed
 from clawdbox.accounts.login_providers.rules import address_allowed
+from clawdbox.outward import send_to_first
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 _MAX_ANSWER = 1024 * 1024
@@ -44,7 +44,7 @@ class Way(httpx2.AsyncBaseTransport):
         request.extensions = {**request.extensions, "sni_hostname": request.url.host}
         request.headers["user-agent"] = f"clawdbox/{__version__}"
         request.headers["accept-encoding"] = "identity"
-        response = await self._send(request, addresses)
+        response = await send_to_first(self._inner, request, addresses)
         if 300 <= response.status_code < 400:
             await response.aclose()
             raise ProviderFailed("The provider sends on to elsewhere, and the box follows nobody.")
@@ -54,17 +54,6 @@ class Way(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-    async def _send(self, request: httpx2.Request, addresses: list[str]) -> httpx2.Response:
-        """To the first address that takes the connection: until then nothing was sent."""
-        for address in addresses[:-1]:
-            request.url = request.url.copy_with(host=address)
-            try:
-                return await self._inner.handle_async_request(request)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout):
-                continue
-        request.url = request.url.copy_with(host=addresses[-1])
-        return await self._inner.handle_async_request(request)
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         found = await self._lookup(host, port)
@@ -97,14 +86,3 @@ class _Bounded(httpx2.AsyncByteStream):
 
 def timeout() -> httpx2.Timeout:
     return _TIMEOUT
-
-
-def tls_context() -> ssl.SSLContext:
-    """The system's authorities, or certifi's where it has none. It takes a tenth of a second: not on the event loop."""
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    if not any(place and Path(place).exists() for place in (paths.cafile, paths.capath)):
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context

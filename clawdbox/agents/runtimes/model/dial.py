@@ -13,6 +13,7 @@ import httpx2
 from clawdbox import __version__, net
 from clawdbox.agents.model_providers.model import Endpoint
 from clawdbox.agents.runtimes.model.failures import Cause, Failure
+from clawdbox.outward import send_to_first
 
 _MAX_ANSWER = 32 * 1024 * 1024
 _MAX_LINE = 2 * 1024 * 1024  # the clients search what they have of a line again with each piece of it
@@ -39,7 +40,7 @@ class Way(httpx2.AsyncBaseTransport):
         addresses = await self._addresses(request.url.host, port, encrypted=encrypted)
         request.headers = self._headers(request.headers)
         request.extensions = {**request.extensions, "sni_hostname": request.url.host}
-        response = await self._send(request, addresses)
+        response = await send_to_first(self._inner, request, addresses)
         refused = _refused(response)
         if refused:
             await response.aclose()
@@ -50,17 +51,6 @@ class Way(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-    async def _send(self, request: httpx2.Request, addresses: list[str]) -> httpx2.Response:
-        """To the first address that takes the connection: until then nothing was sent."""
-        for address in addresses[:-1]:
-            request.url = request.url.copy_with(host=address)
-            try:
-                return await self._inner.handle_async_request(request)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout):
-                continue
-        request.url = request.url.copy_with(host=addresses[-1])
-        return await self._inner.handle_async_request(request)
 
     async def _addresses(self, host: str, port: int, *, encrypted: bool) -> list[str]:
         loop = asyncio.get_running_loop()

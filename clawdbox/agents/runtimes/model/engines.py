@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from clawdbox.agents.model_providers.model import Endpoint, Verdict
+from clawdbox.outward import tls_context
 
 if TYPE_CHECKING:
     from clawdbox.agents.runtimes.model.libraries import Engine, Libraries
@@ -26,7 +27,7 @@ class Engines:
         """Imported on a thread, so that terminals do not feel it."""
         async with self._loading:
             if self._trust is None:
-                self._trust = await asyncio.to_thread(ssl.create_default_context)
+                self._trust = await asyncio.to_thread(tls_context)
             return await asyncio.to_thread(_imported)
 
     async def open(self, endpoint: Endpoint, quiet_s: float | None = None) -> "Engine":
