@@ -176,14 +176,16 @@ async def test_a_changed_or_cut_file_is_refused_wherever_it_was_touched(saved: S
 @pytest.mark.parametrize(
     "names",
     [
-        ["../../etc/cron.d/x"],
-        ["/etc/passwd"],
-        ["host.key"],
-        ["master.keyring"],
-        ["recordings/../../x.cast"],
+        ["clawdbox.db", "../beside"],
+        ["clawdbox.db", "../../etc/cron.d/x"],
+        ["clawdbox.db", "/etc/passwd"],
+        ["clawdbox.db", "host.key"],
+        ["clawdbox.db", "master.keyring"],
+        ["clawdbox.db", "config.toml"],
+        ["clawdbox.db", "recordings/../../x.cast"],
         ["clawdbox.db", "clawdbox.db"],
         [],
-        ["clawdbox.db"],
+        ["no database"],
     ],
     ids=repr,
 )
@@ -196,10 +198,14 @@ async def test_whoever_knows_the_words_still_chooses_no_place_to_write_to(
     hostile = tmp_path / "hostile.clawdbox"
     told = {name: getattr(header, name) for name in ("id", "instance_id", "created_at", "version", "keyring")}
     (tmp_path / "content").write_bytes(b"no database" * 100)
+    database = tmp_path / "old" / "clawdbox.db"  # a whole one, so that nothing but the other name is wrong
     with archive.Writer(hostile, sealer, **told) as writer:
         for name in names:
-            with (tmp_path / "content").open("rb") as content:
-                writer.add(name, content, 1100)
+            source = database if name == archive.DATABASE else tmp_path / "content"
+            with source.open("rb") as content:
+                writer.add(
+                    archive.DATABASE if name == "no database" else name, content, source.stat().st_size
+                )
         writer.finish()
     assert refused(Saved(hostile, saved.words, {}), tmp_path / "new") == "backup_damaged"
 
